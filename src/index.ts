@@ -1,0 +1,21 @@
+import { fastifyLogicApps } from './plugin.ts'
+
+export { fastifyLogicApps }
+export default fastifyLogicApps
+
+// Options and what the decorators take and give.
+export type { LogicApps } from './augment.ts'
+export type { FastifyLogicAppsOptions } from './options.ts'
+export type { MonitorHooks, OperationConfig, Role } from './operations/generated-route.ts'
+export type { AsyncActionHandler, AsyncActionJob, AsyncActionOptions, JobOptions, OperationSchema } from './operations/types.ts'
+export type { ErrorDocument } from './operations/error-answer.ts'
+export type { Deferred, Job } from './work/job.ts'
+export type { JobListFilter, Jobs, JobView } from './work/jobs.ts'
+
+// Writing a store, or replacing the clock.
+export type { Clock } from './work/clock.ts'
+export type { Logger } from './work/log.ts'
+export type * from './work/store.ts'
+
+// Errors: match their `code`.
+export * from './errors.ts'

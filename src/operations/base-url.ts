@@ -1,0 +1,48 @@
+import type { FastifyRequest } from 'fastify'
+import { LoopbackBaseUrlError, InvalidRequestError } from '../errors.ts'
+import { baseUrlOf, isLoopback, parseBaseUrl } from '../protocol/location.ts'
+import type { Role } from './generated-route.ts'
+
+export type BaseUrl = (request: FastifyRequest, role: Role) => string
+
+/** What stands before the paths of the URLs we hand out: see the `baseUrl` option and design 3.8. */
+export function createBaseUrl (configured: string | BaseUrl | undefined): BaseUrl {
+  if (typeof configured === 'string') return () => configured
+  const derive: BaseUrl = configured === undefined
+    ? deriveBaseUrl
+    : (request, role) => parseBaseUrl(configured(request, role), 'the result of baseUrl()')
+  return (request, role) => {
+    const baseUrl = derive(request, role)
+    // Read at each request: an app that is only tested with NODE_ENV=production must not be surprised later.
+    if (process.env.NODE_ENV === 'production' && isLoopback(baseUrl)) throw new LoopbackBaseUrlError(baseUrl)
+    return baseUrl
+  }
+}
+
+function deriveBaseUrl (request: FastifyRequest): string {
+  const trusted = trustsPeer(request)
+  const baseUrl = baseUrlOf({
+    protocol: request.protocol,
+    host: request.host,
+    port: trusted ? lastOf(request.headers['x-forwarded-port']) : undefined,
+    prefix: trusted ? lastOf(request.headers['x-forwarded-prefix']) : undefined
+  })
+  if (baseUrl === undefined) throw new InvalidRequestError('the Host header, or what the proxy in front says of it, is no host name')
+  return baseUrl
+}
+
+/**
+ * Whether Fastify trusts the peer (`trustProxy`). It says so only by what it makes of forwarded headers, so it is asked
+ * with one of them; no public property tells.
+ */
+function trustsPeer (request: FastifyRequest): boolean {
+  const { headers } = request
+  if (headers['x-forwarded-port'] === undefined && headers['x-forwarded-prefix'] === undefined) return false
+  const probe = Object.create(request, { headers: { value: { 'x-forwarded-proto': 'trusted' } } }) as FastifyRequest
+  return probe.protocol as string === 'trusted'
+}
+
+/** The nearest proxy's word: each appends to a list. */
+function lastOf (header: string | string[] | undefined): string | undefined {
+  return header === undefined ? undefined : String(header).split(',').at(-1)!.trim()
+}

@@ -1,0 +1,49 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import { wireCodes } from '../errors.ts'
+
+type ErrorHandler = NonNullable<RouteShorthandOptions['errorHandler']>
+
+/** The one form of error a caller of ours reads: the connector convention (engine 6.9). */
+export interface ErrorDocument {
+  error: { code: string, message: string, details?: unknown }
+}
+
+/** A store that is away and a full queue pass: the engine retries a 503 and waits as told (engine 6.2, 6.6). */
+const retryAfterSeconds = 10
+
+/** A store's own words name files and hosts. */
+const publicMessages: Record<string, string> = {
+  FST_LOGIC_APPS_STORE_UNAVAILABLE: 'The service cannot store work at the moment. Try again later.'
+}
+
+export const isOurs = (error: Pick<FastifyError, 'code'>): boolean => Object.hasOwn(wireCodes, error.code ?? '')
+
+export function errorDocument (error: FastifyError): ErrorDocument {
+  const code = wireCodes[error.code as keyof typeof wireCodes]
+  const message = publicMessages[error.code] ?? error.message
+  if (error.validation === undefined) return { error: { code, message } }
+  const details = error.validation.map(({ instancePath, message }) => ({ path: `${error.validationContext ?? ''}${instancePath}`, message }))
+  return { error: { code, message, details } }
+}
+
+/**
+ * Answers what is ours, and Fastify's own refusals of a request, in the one form; leaves all else (a hook's 401, a bug)
+ * to the host's error handler.
+ */
+export function answerError (hostHandler?: ErrorHandler): ErrorHandler {
+  return function (this: FastifyInstance, error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+    if (!isOurs(error)) {
+      // Thrown on, it reaches the error handler of the scope.
+      if (hostHandler === undefined) throw error
+      return hostHandler.call(this, error, request, reply)
+    }
+    const statusCode = error.statusCode ?? 500
+    if (statusCode >= 500) request.log.error({ err: error }, error.message)
+    else request.log.info({ err: error }, error.message)
+    if (statusCode === 503) reply.header('retry-after', retryAfterSeconds)
+    return reply.code(statusCode)
+      .type('application/json; charset=utf-8')
+      .serializer(JSON.stringify)
+      .send(errorDocument(error))
+  }
+}

@@ -1,0 +1,73 @@
+import type {
+  FastifyReply, FastifyRequest, onErrorHookHandler, onRequestHookHandler, onResponseHookHandler, onSendHookHandler,
+  preHandlerHookHandler, preParsingHookHandler, preSerializationHookHandler, preValidationHookHandler, RouteShorthandOptions
+} from 'fastify'
+import { answerError } from './error-answer.ts'
+
+/** What a generated route is for. */
+export type Role = 'start' | 'status' | 'operation' | 'cancel'
+
+/** `config.logicApps` of every generated route, so that a hook of the host can tell them apart. */
+export interface OperationConfig {
+  operationId: string
+  role: Role
+}
+
+type OneOrMore<T> = T | T[]
+
+/** Fastify's request hooks, for the routes that follow-up calls go to. */
+export interface MonitorHooks {
+  onRequest?: OneOrMore<onRequestHookHandler>
+  preParsing?: OneOrMore<preParsingHookHandler>
+  preValidation?: OneOrMore<preValidationHookHandler>
+  preHandler?: OneOrMore<preHandlerHookHandler>
+  preSerialization?: OneOrMore<preSerializationHookHandler>
+  onSend?: OneOrMore<onSendHookHandler>
+  onResponse?: OneOrMore<onResponseHookHandler>
+  onError?: OneOrMore<onErrorHookHandler>
+}
+
+const list = <T>(value: OneOrMore<T> | undefined): T[] => value === undefined ? [] : Array.isArray(value) ? value : [value]
+
+/**
+ * Fastify's request log without what the URL holds: a token there is a key to the job. The route's pattern says
+ * enough. Replaces the host's own `req` serializer on these routes, since that would read the URL.
+ */
+const logSerializers = {
+  req: (request: FastifyRequest) => ({
+    method: request.method,
+    url: request.routeOptions?.url,
+    host: request.host,
+    remoteAddress: request.ip,
+    remotePort: request.socket?.remotePort
+  })
+}
+
+/** What all generated routes have in common, laid over what the host asks for this one. */
+export function generatedRoute (config: OperationConfig, route: RouteShorthandOptions): RouteShorthandOptions {
+  return {
+    ...route,
+    config: { ...route.config, logicApps: config },
+    logSerializers: { ...route.logSerializers, ...logSerializers },
+    // What a job answers changes, and its URL is a secret: nothing between us and the engine may keep either.
+    onSend: [...list(route.onSend), (_request, reply, _payload, done) => {
+      reply.header('cache-control', 'no-store')
+      done()
+    }],
+    errorHandler: answerError(route.errorHandler)
+  }
+}
+
+/**
+ * For DELETE: the engine and gateways send it with or without a body, with or without a content type (peers, pain 33),
+ * where Fastify would answer 415 or 400. The body says nothing, so the request is read as one without.
+ */
+export function ignoreBody (request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  const { headers } = request.raw
+  delete headers['content-type']
+  delete headers['transfer-encoding']
+  headers['content-length'] = '0'
+  done()
+}
+
+export const withIgnoredBody = (hooks: MonitorHooks): MonitorHooks => ({ ...hooks, onRequest: [ignoreBody, ...list(hooks.onRequest)] })

@@ -1,0 +1,114 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { JobAlreadyEndedError, JobExpiredError, JobNotFoundError, StoreUnavailableError } from '../errors.ts'
+import type { JobRecord } from '../work/store.ts'
+import type { OperationParts } from './async-action.ts'
+import { generatedRoute, withIgnoredBody, type MonitorHooks } from './generated-route.ts'
+import { answerOperation, answerPoll, answerUnknownYet, statusSchema, type JobUrls } from './job-answer.ts'
+import type { JobSettings } from './job-options.ts'
+
+interface MonitoredOperation {
+  operationId: string
+  settings: JobSettings
+  monitorHooks: MonitorHooks
+  urlsOf: (request: FastifyRequest, id: string, actionPath: string) => JobUrls
+  result: unknown
+}
+
+interface TokenRoute { Params: { token: string } }
+
+const paramsSchema = {
+  type: 'object',
+  properties: { token: { type: 'string', description: 'From the Location header of the 202: a key to this job.' } },
+  required: ['token']
+}
+
+/** The routes that the caller of a job polls, and cancels it by. */
+export function addStatusMonitor (instance: FastifyInstance, path: string, operation: MonitoredOperation, { tokens, ids, jobs }: OperationParts): void {
+  const { operationId, settings: { retryAfterSeconds }, monitorHooks, urlsOf, result } = operation
+  const base = path === '/' ? '' : path.replace(/\/+$/, '')
+
+  /** A genuine token is known without a read, so that a store that is away can be told from a job that never was. */
+  function genuineId ({ params }: FastifyRequest<TokenRoute>): string {
+    const id = tokens.verify(params.token)
+    if (id === undefined || ids.decode(id) === undefined) throw new JobNotFoundError()
+    return id
+  }
+
+  /** @throws {JobExpiredError} for what was issued but is not there any more. */
+  async function read (id: string): Promise<JobRecord> {
+    const { number, createdAt } = ids.decode(id)!
+    const job = await jobs.find(number)
+    if (job === undefined) throw new JobExpiredError()
+    // Another operation's job, or one that took the number after an older backup was restored.
+    if (job.operation !== operationId || job.createdAt !== createdAt) throw new JobNotFoundError()
+    return job
+  }
+
+  /** The job, or `undefined` while the store is away: the caller is then asked to wait. */
+  async function readIfReachable (id: string, request: FastifyRequest): Promise<JobRecord | undefined> {
+    try {
+      return await read(id)
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error
+      request.log.warn({ err: error, jobId: id }, 'the store is away; a poll is asked to wait')
+      return undefined
+    }
+  }
+
+  instance.route<TokenRoute>({
+    ...generatedRoute({ operationId, role: 'status' }, monitorHooks),
+    method: 'GET',
+    url: `${base}/jobs/:token`,
+    schema: {
+      operationId: `${operationId}Status`,
+      summary: `Status of ${operationId}`,
+      params: paramsSchema,
+      response: { 202: statusSchema, ...(result === undefined ? {} : { 200: result }) }
+    } as object,
+    async handler (request, reply) {
+      const id = genuineId(request)
+      const urls = (): JobUrls => urlsOf(request, id, actionPathOf(request))
+      const job = await readIfReachable(id, request)
+      if (job === undefined) return answerUnknownYet(reply, id, urls(), retryAfterSeconds)
+      return answerPoll(reply, id, job, urls, retryAfterSeconds)
+    }
+  })
+
+  instance.route<TokenRoute>({
+    ...generatedRoute({ operationId, role: 'operation' }, monitorHooks),
+    method: 'GET',
+    url: `${base}/operations/:token`,
+    schema: {
+      operationId: `${operationId}Operation`,
+      summary: `Status document of ${operationId}, for clients of the Azure SDKs`,
+      params: paramsSchema
+    } as object,
+    async handler (request, reply) {
+      const id = genuineId(request)
+      return answerOperation(reply, id, await readIfReachable(id, request), retryAfterSeconds)
+    }
+  })
+
+  instance.route<TokenRoute>({
+    ...generatedRoute({ operationId, role: 'cancel' }, withIgnoredBody(monitorHooks)),
+    method: 'DELETE',
+    url: `${base}/jobs/:token`,
+    schema: {
+      operationId: `${operationId}Cancel`,
+      summary: `Cancel ${operationId}`,
+      params: paramsSchema
+    } as object,
+    async handler (request, reply) {
+      const id = genuineId(request)
+      const answer = await jobs.cancelJob(await read(id))
+      if (answer === undefined) throw new JobExpiredError()
+      if (!answer.canceled) throw new JobAlreadyEndedError(id, answer.job.status)
+      return reply.code(204).send()
+    }
+  })
+}
+
+/** The action's own path, as the caller of one of its jobs used it: without `/jobs/<token>`. */
+function actionPathOf (request: FastifyRequest): string {
+  return request.originalUrl.split('?', 1)[0]!.replace(/\/+$/, '').split('/').slice(0, -2).join('/')
+}

@@ -1,0 +1,185 @@
+import type { SQLOutputValue } from 'node:sqlite'
+import type {
+  ClaimedJob, ClaimRequest, ClaimResult, Failure, JobEnd, JobFilter, JobRecord, JobStatus, Lease, NewJob,
+  ProgressReport, Settlement, SubmitOutcome
+} from '../../work/store.ts'
+import type { Transaction } from './connection.ts'
+
+type Row = Record<string, SQLOutputValue>
+
+const columns = `jobs.number, operation, owner, status, attempt, failures, crashes, percent_complete, message,
+  created_at, started_at, ended_at, result, failure`
+const selectJob = `SELECT ${columns} FROM jobs LEFT JOIN job_results USING (number) WHERE number = ?`
+
+function toRecord (row: Row): JobRecord {
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    owner: row.owner as string,
+    status: row.status as JobStatus,
+    attempt: row.attempt as number,
+    failures: row.failures as number,
+    crashes: row.crashes as number,
+    percentComplete: row.percent_complete as number,
+    message: row.message as string,
+    createdAt: row.created_at as number,
+    startedAt: row.started_at as number | null,
+    endedAt: row.ended_at as number | null,
+    result: row.result as string | null,
+    failure: row.failure === null ? null : JSON.parse(row.failure as string) as Failure
+  }
+}
+
+export function readJob ({ sql }: Transaction, number: number): JobRecord | undefined {
+  const row = sql(selectJob).get(number)
+  return row === undefined ? undefined : toRecord(row)
+}
+
+export function listJobs ({ sql }: Transaction, { operation, owner, status, before, limit }: JobFilter): JobRecord[] {
+  const conditions = Object.entries({ 'operation = ?': operation, 'owner = ?': owner, 'status = ?': status, 'jobs.number < ?': before })
+    .filter((condition): condition is [string, string | number] => condition[1] !== undefined)
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.map(([text]) => text).join(' AND ')}`
+  return sql(`SELECT ${columns} FROM jobs LEFT JOIN job_results USING (number) ${where} ORDER BY jobs.number DESC LIMIT ?`)
+    .all(...conditions.map(([, value]) => value), limit).map(toRecord)
+}
+
+export function countQueued ({ sql }: Transaction): number {
+  return sql("SELECT count(*) AS count FROM jobs WHERE status = 'queued'").get()!.count as number
+}
+
+export function submitJob ({ sql }: Transaction, job: NewJob): SubmitOutcome {
+  const { changes, lastInsertRowid } = sql(`
+    INSERT INTO jobs (operation, owner, status, due_at, created_at, idempotency_key, fingerprint)
+    VALUES (?, ?, 'queued', 0, ?, ?, ?)
+    ON CONFLICT DO NOTHING`
+  ).run(job.operation, job.owner, job.createdAt, job.idempotency?.key ?? null, job.idempotency?.fingerprint ?? null)
+  if (changes === 0) return findRepeated({ sql }, job)!
+  const number = Number(lastInsertRowid)
+  sql('INSERT INTO job_inputs (number, input) VALUES (?, ?)').run(number, job.input)
+  return {
+    outcome: 'accepted',
+    job: {
+      number,
+      operation: job.operation,
+      owner: job.owner,
+      status: 'queued',
+      attempt: 0,
+      failures: 0,
+      crashes: 0,
+      percentComplete: 0,
+      message: '',
+      createdAt: job.createdAt,
+      startedAt: null,
+      endedAt: null,
+      result: null,
+      failure: null
+    }
+  }
+}
+
+/** The outcome for a job whose idempotency key is known, or `undefined` for a new one. */
+export function findRepeated ({ sql }: Transaction, { idempotency }: NewJob): SubmitOutcome | undefined {
+  if (idempotency === undefined) return undefined
+  const first = sql('SELECT number, fingerprint FROM jobs WHERE idempotency_key = ?').get(idempotency.key)
+  if (first === undefined) return undefined
+  if (first.fingerprint !== idempotency.fingerprint) return { outcome: 'conflict' }
+  return { outcome: 'repeated', job: readJob({ sql }, first.number as number)! }
+}
+
+/** Numbers of due jobs, best first: a deferred one past its deadline, one whose wait is over, the oldest. */
+export function findDue ({ sql }: Transaction, { operations, limit, now }: ClaimRequest): number[] {
+  const due: number[] = []
+  for (const { operation, limit: operationLimit } of operations) {
+    let room = Math.min(operationLimit, limit - due.length)
+    const take = (text: string, ...values: (string | number)[]): void => {
+      if (room <= 0) return
+      const rows = sql(`SELECT number FROM jobs WHERE operation = ? AND ${text} LIMIT ?`).all(operation, ...values, room)
+      room -= rows.length
+      due.push(...rows.map((row) => row.number as number))
+    }
+    take("status = 'running' AND due_at <= ? ORDER BY due_at", now)
+    take("status = 'queued' AND due_at > 0 AND due_at <= ? ORDER BY due_at, number", now)
+    take("status = 'queued' AND due_at = 0 ORDER BY number")
+  }
+  return due
+}
+
+export function findNextDueAt ({ sql }: Transaction, { operations, now }: ClaimRequest): number | null {
+  const times = operations.flatMap(({ operation }) => ["status = 'queued'", "status = 'running'"].map((status) =>
+    sql(`SELECT min(due_at) AS due FROM jobs WHERE operation = ? AND ${status} AND due_at > ?`).get(operation, now)!.due as number | null))
+  return times.reduce((least, time) => time === null ? least : Math.min(least ?? time, time), null)
+}
+
+export function claimJobs (transaction: Transaction, request: ClaimRequest, worker: string): ClaimResult {
+  const { sql } = transaction
+  keepWorker(transaction, worker)
+  const jobs = findDue(transaction, request).map((number): ClaimedJob => {
+    const before = sql('SELECT status, input FROM jobs JOIN job_inputs USING (number) WHERE number = ?').get(number)!
+    sql(`
+      UPDATE jobs SET status = 'running', due_at = NULL, worker = ?, attempt = attempt + 1, started_at = coalesce(started_at, ?)
+      WHERE number = ?`
+    ).run(worker, request.now, number)
+    return { ...readJob(transaction, number)!, input: before.input as string, due: before.status === 'queued' ? 'run' : 'deadline' }
+  })
+  return { jobs, nextDueAt: findNextDueAt(transaction, request) }
+}
+
+/** Shows the others that the worker moves. Whoever took it for dead removed its row, so it is put back. */
+export function keepWorker ({ sql }: Transaction, worker: string): void {
+  sql('INSERT INTO workers (id) VALUES (?) ON CONFLICT DO UPDATE SET beat = beat + 1').run(worker)
+}
+
+/** Part of an UPDATE: only the attempt that holds the lease. */
+const held = 'WHERE number = ? AND attempt = ? AND worker = ?'
+
+export function isHeld ({ sql }: Transaction, { number, attempt }: Lease, worker: string): boolean {
+  return sql(`SELECT 1 FROM jobs ${held}`).get(number, attempt, worker) !== undefined
+}
+
+export function reportProgress ({ sql }: Transaction, { lease, percentComplete, message }: ProgressReport, worker: string): boolean {
+  return sql(`UPDATE jobs SET percent_complete = ?, message = ? ${held}`)
+    .run(percentComplete, message, lease.number, lease.attempt, worker).changes === 1
+}
+
+export function settleJob (transaction: Transaction, { lease, to }: Settlement, worker: string): boolean {
+  const { sql } = transaction
+  if ('endedAt' in to) {
+    if (!isHeld(transaction, lease, worker)) return false
+    endJob(transaction, lease.number, to)
+    return true
+  }
+  const changed = to.status === 'queued'
+    ? sql(`UPDATE jobs SET status = 'queued', due_at = ?, failures = ?, worker = NULL ${held}`)
+      .run(to.dueAt, to.failures, lease.number, lease.attempt, worker)
+    : sql(`UPDATE jobs SET due_at = ?, worker = NULL ${held}`)
+      .run(to.deadline, lease.number, lease.attempt, worker)
+  return changed.changes === 1
+}
+
+export function endJob ({ sql }: Transaction, number: number, end: JobEnd): void {
+  sql(`
+    UPDATE jobs SET status = ?, due_at = NULL, worker = NULL, ended_at = ?, expires_at = ?, failure = ?,
+      percent_complete = CASE WHEN ? = 'succeeded' THEN 100 ELSE percent_complete END
+    WHERE number = ?`
+  ).run(end.status, end.endedAt, end.expiresAt, end.status === 'succeeded' ? null : JSON.stringify(end.failure), end.status, number)
+  if (end.status === 'succeeded' && end.result !== null) {
+    sql('INSERT INTO job_results (number, result) VALUES (?, ?)').run(number, end.result)
+  }
+}
+
+/** Takes everything from a worker. Resolves to how many jobs that were. */
+export function releaseWorker ({ sql }: Transaction, worker: string): number {
+  sql('DELETE FROM workers WHERE id = ?').run(worker)
+  return Number(sql(`
+    UPDATE jobs SET status = 'queued', due_at = 0, worker = NULL, crashes = crashes + 1 WHERE worker = ?`
+  ).run(worker).changes)
+}
+
+export function sweepJobs ({ sql }: Transaction, now: number, limit: number): number[] {
+  const expired = sql('SELECT number FROM jobs WHERE expires_at < ? ORDER BY expires_at LIMIT ?').all(now, limit)
+  return expired.map((row) => {
+    const number = row.number as number
+    for (const table of ['jobs', 'job_inputs', 'job_results']) sql(`DELETE FROM ${table} WHERE number = ?`).run(number)
+    return number
+  })
+}

@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto'
+import type { DatabaseSync } from 'node:sqlite'
+import { InvalidDatabaseError, SchemaVersionError } from '../../errors.ts'
+
+/** Marks the file as ours ("FLAj"), so that a foreign database is never touched. */
+const applicationId = 0x464c416a
+
+/** Each entry takes the schema one version up and is never edited once released. */
+const migrations = [`
+  CREATE TABLE store (
+    id_key BLOB NOT NULL,
+    -- Whether a key file was made beside the database: its loss must not go unnoticed.
+    has_key_file INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+
+  -- One row for each process that holds leases. It proves that it lives by its lock file, and by its beat.
+  CREATE TABLE workers (
+    id TEXT PRIMARY KEY,
+    beat INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+
+  -- Small rows: a claim, a heartbeat or a progress report rewrites the whole row. Input and result stand apart.
+  -- AUTOINCREMENT, since a number must never be given twice.
+  CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    operation TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'canceled')),
+    -- queued: not before (0 = at once); running and deferred: the deadline
+    due_at INTEGER,
+    worker TEXT,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    percent_complete REAL NOT NULL DEFAULT 0,
+    message TEXT NOT NULL DEFAULT '',
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    ended_at INTEGER,
+    expires_at INTEGER,
+    idempotency_key TEXT,
+    fingerprint TEXT,
+    failure TEXT
+  ) STRICT;
+  CREATE INDEX jobs_queued ON jobs (operation, due_at, number) WHERE status = 'queued';
+  CREATE INDEX jobs_deferred ON jobs (operation, due_at) WHERE status = 'running' AND due_at IS NOT NULL;
+  CREATE INDEX jobs_worker ON jobs (worker) WHERE worker IS NOT NULL;
+  CREATE INDEX jobs_expiry ON jobs (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE UNIQUE INDEX jobs_idempotency ON jobs (idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+  CREATE TABLE job_inputs (number INTEGER PRIMARY KEY, input TEXT NOT NULL) STRICT;
+  CREATE TABLE job_results (number INTEGER PRIMARY KEY, result TEXT NOT NULL) STRICT;
+`]
+
+/**
+ * Brings the database to this version's schema. Nothing is written before it is known to be ours or empty.
+ *
+ * @throws {InvalidDatabaseError} when another program's tables are in it.
+ * @throws {SchemaVersionError} when a newer version of this package wrote it.
+ */
+export function migrate (database: DatabaseSync, file: string): void {
+  if (readVersion(database, file) === migrations.length) {
+    // WAL is a property of the file, and was set when it was made.
+    return
+  }
+  database.exec('PRAGMA journal_mode = WAL')
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    // Another process may have been faster.
+    for (const statements of migrations.slice(readVersion(database, file))) database.exec(statements)
+    database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}`)
+    database.prepare('INSERT INTO store (id_key) SELECT ? WHERE NOT EXISTS (SELECT * FROM store)').run(randomBytes(16))
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function readVersion (database: DatabaseSync, file: string): number {
+  const pragma = (name: string): number => (database.prepare(`SELECT ${name} AS value FROM pragma_${name}`).get() as { value: number }).value
+  const version = pragma('user_version')
+  if (pragma('application_id') !== applicationId) {
+    const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }
+    if (tables > 0 || version !== 0) {
+      throw new InvalidDatabaseError(`${file} is the database of another program: name another file. Nothing was changed`)
+    }
+  }
+  if (version > migrations.length) {
+    throw new SchemaVersionError(`${file} has schema version ${version}, this version of fastify-logic-apps knows ${migrations.length}: install the newer version again. Nothing was changed`)
+  }
+  return version
+}

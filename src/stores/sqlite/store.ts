@@ -1,0 +1,214 @@
+import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
+import { createConnection, type OpenDatabase, type Transaction } from './connection.ts'
+import {
+  claimJobs, countQueued, endJob, findDue, findNextDueAt, findRepeated, isHeld, keepWorker, listJobs, readJob, releaseWorker,
+  reportProgress, settleJob, submitJob, sweepJobs
+} from './jobs.ts'
+import { readKeyFile } from './key-file.ts'
+import { createRecordCache } from './record-cache.ts'
+import { holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
+
+/** How often we look whether another process wrote. */
+const watchMs = 500
+
+/**
+ * @param file An absolute path, or `:memory:`.
+ * @param worker Names this process among those on the file; never used twice.
+ */
+export function createSqliteStore (file: string, worker: string, openDatabase?: OpenDatabase): Store {
+  const connection = createConnection(file, openDatabase)
+  const shared = file !== ':memory:'
+  const cache = createRecordCache()
+  let cacheVersion = ''
+  let queued: { count: number, version: string } | undefined
+  let lock: WorkerLock | undefined
+  let host: StoreHost
+  let stopWatching = (): void => {}
+  /** Beats of the other workers, and since when each has not changed, on our monotonic clock. */
+  const beats = new Map<string, { beat: number, since: number }>()
+
+  /** Drops what another process may have changed. */
+  function refreshCache (): void {
+    const version = connection.dataVersion()
+    if (version === cacheVersion) return
+    cache.clear()
+    cacheVersion = version
+  }
+
+  /** A transaction whose records are read anew afterwards; after a failure, so is the number of queued jobs. */
+  async function write<T> (work: (transaction: Transaction) => T): Promise<T> {
+    try {
+      return await connection.write(work)
+    } catch (error) {
+      queued = undefined
+      cache.clear()
+      throw error
+    }
+  }
+
+  /** How many jobs are queued: counted once and kept up to date by our own commits, until another process commits. */
+  function queuedCount (transaction: Transaction, version: string): { count: number, version: string } {
+    return queued?.version === version ? queued : (queued = { count: countQueued(transaction), version })
+  }
+
+  function forget (numbers: number[], queuedChange: number): void {
+    for (const number of numbers) cache.delete(number)
+    if (queued !== undefined) queued.count += queuedChange
+  }
+
+  function watch (seen: string): void {
+    stopWatching = host.clock.after(watchMs, () => {
+      let version = seen
+      try {
+        version = connection.dataVersion()
+      } catch (error) {
+        host.log.warn({ err: error }, 'cannot look for work of other processes; trying again')
+      }
+      if (version !== seen) host.wake()
+      watch(version)
+    })
+  }
+
+  /** Workers whose process is gone, or that have not moved for the time of a lease: frozen, or blocked. */
+  function findVanished (workers: { id: string, beat: number }[]): string[] {
+    const now = host.clock.monotonic()
+    return workers.filter(({ id, beat }) => {
+      if (id === worker) return false
+      if (isWorkerGone(file, id)) return true
+      const last = beats.get(id)
+      if (last?.beat !== beat) beats.set(id, { beat, since: now })
+      return last?.beat === beat && now - last.since >= host.leaseMs
+    }).map(({ id }) => id)
+  }
+
+  async function recover (): Promise<number> {
+    if (!shared) return 0
+    const workers = await connection.read(({ sql }) => sql('SELECT id, beat FROM workers').all() as { id: string, beat: number }[])
+    const vanished = findVanished(workers)
+    if (vanished.length === 0) return 0
+    const count = await write((transaction) => vanished.reduce((sum, id) => sum + releaseWorker(transaction, id), 0))
+    for (const id of vanished) beats.delete(id)
+    cache.clear()
+    queued = undefined
+    return count
+  }
+
+  async function open (storeHost: StoreHost): Promise<StoreIdentity> {
+    host = storeHost
+    try {
+      await connection.open()
+      if (shared) lock = holdWorkerLock(file, worker)
+      const row = await write((transaction) => {
+        keepWorker(transaction, worker)
+        return transaction.sql('SELECT id_key, has_key_file FROM store').get() as { id_key: Uint8Array, has_key_file: number }
+      })
+      await recover()
+      if (shared) watch(connection.dataVersion())
+      return { idKey: row.id_key, localSecret: () => localSecret(row.has_key_file === 1) }
+    } catch (error) {
+      letGo()
+      throw error
+    }
+  }
+
+  function letGo (): void {
+    stopWatching()
+    lock?.release()
+    lock = undefined
+    connection.close()
+  }
+
+  async function localSecret (hasKeyFile: boolean): Promise<Uint8Array> {
+    if (!shared) return new Uint8Array((await connection.read(({ sql }) => sql('SELECT randomblob(32) AS secret').get()))!.secret as Uint8Array)
+    const secret = readKeyFile(`${file}.key`, !hasKeyFile)
+    if (!hasKeyFile) await write(({ sql }) => { sql('UPDATE store SET has_key_file = 1').run() })
+    return secret
+  }
+
+  return {
+    open,
+
+    async close () {
+      try {
+        if (lock !== undefined) await write((transaction) => { releaseWorker(transaction, worker) })
+      } finally {
+        letGo()
+      }
+    },
+
+    async submit (jobs, { maxQueued }) {
+      const version = connection.dataVersion()
+      const outcomes = await write((transaction) => {
+        let { count } = queuedCount(transaction, version)
+        return jobs.map((job) => {
+          if (count >= maxQueued) return findRepeated(transaction, job) ?? { outcome: 'full' as const }
+          const outcome = submitJob(transaction, job)
+          if (outcome.outcome === 'accepted') count++
+          return outcome
+        })
+      })
+      forget([], outcomes.filter(({ outcome }) => outcome === 'accepted').length)
+      return outcomes
+    },
+
+    async get (numbers) {
+      refreshCache()
+      const cached = numbers.map((number) => cache.get(number))
+      if (!cached.includes(undefined)) return cached
+      // Filled within the transaction's turn: later, a commit of ours could have made the record old.
+      return connection.read((transaction) => numbers.map((number) => {
+        const record = cache.get(number) ?? readJob(transaction, number)
+        if (record !== undefined) cache.set(record)
+        return record
+      }))
+    },
+
+    list: (filter) => connection.read((transaction) => listJobs(transaction, filter)),
+
+    async claim (request) {
+      // Looking first costs no lock and no commit: most wake-ups find nothing.
+      const idle = await connection.read((transaction) =>
+        findDue(transaction, { ...request, limit: Math.min(request.limit, 1) }).length > 0 ? undefined : findNextDueAt(transaction, request))
+      if (idle !== undefined) return { jobs: [], nextDueAt: idle }
+      const result = await write((transaction) => claimJobs(transaction, request, worker))
+      forget(result.jobs.map(({ number }) => number), -result.jobs.filter(({ due }) => due === 'run').length)
+      return result
+    },
+
+    heartbeat: (leases) => write((transaction) => {
+      keepWorker(transaction, worker)
+      return leases.filter((lease) => !isHeld(transaction, lease, worker))
+    }),
+
+    async progress (reports) {
+      const kept = await write((transaction) => reports.map((report) => reportProgress(transaction, report, worker)))
+      forget(reports.map(({ lease }) => lease.number), 0)
+      return kept
+    },
+
+    async settle (settlements) {
+      const done = await write((transaction) => settlements.map((settlement) => settleJob(transaction, settlement, worker)))
+      forget(settlements.map(({ lease }) => lease.number), settlements.filter(({ to }, index) => to.status === 'queued' && done[index]).length)
+      return done
+    },
+
+    async end (number, end) {
+      const answer = await write((transaction) => {
+        const before = readJob(transaction, number)
+        if (before === undefined || before.endedAt !== null) return { before, after: before }
+        endJob(transaction, number, end)
+        return { before, after: readJob(transaction, number) }
+      })
+      forget([number], answer.before?.status === 'queued' && answer.after?.status !== 'queued' ? -1 : 0)
+      return answer.after === undefined ? undefined : { ended: answer.before !== answer.after, job: answer.after }
+    },
+
+    recover,
+
+    async sweep (now, limit) {
+      const gone = await write((transaction) => sweepJobs(transaction, now, limit))
+      forget(gone, 0)
+      return gone.length
+    }
+  }
+}

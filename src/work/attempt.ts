@@ -1,0 +1,92 @@
+import { inspect } from 'node:util'
+import { InvalidResultError, JobError } from '../errors.ts'
+import { isDeferred, type Job } from './job.ts'
+import type { Logger } from './log.ts'
+import { retryDelayMs, type RetryPolicy } from './retry-policy.ts'
+import type { Failure, JobEnd, JobRecord, Transition } from './store.ts'
+
+/** What the runner must know of an operation. */
+export interface RunnableOperation extends RetryPolicy {
+  operationId: string
+  /** At most this many at once in this process. */
+  concurrency: number
+  timeoutMs: number
+  deferTimeoutMs: number
+  /** How often its worker may vanish under a job before the job is given up. */
+  maxCrashes: number
+  retentionMs: number
+  failureStatusCode: number
+  handler: (job: Job) => unknown
+  /** JSON text of a result, `null` for none. Throws InvalidResultError when it does not fit the schema. */
+  encodeResult: (result: unknown) => string | null
+}
+
+/** Why the signal of a job aborts. */
+export class JobTimedOutReason extends Error { override readonly name = 'JobTimedOutReason' }
+export class ShutdownReason extends Error { override readonly name = 'ShutdownReason' }
+export class JobEndedReason extends Error { override readonly name = 'JobEndedReason' }
+
+export function jobEnd (operation: Pick<RunnableOperation, 'retentionMs'>, now: number): { endedAt: number, expiresAt: number } {
+  return { endedAt: now, expiresAt: now + operation.retentionMs }
+}
+
+export function failed (operation: Pick<RunnableOperation, 'retentionMs' | 'failureStatusCode'>, now: number, failure: Omit<Failure, 'statusCode'> & { statusCode?: number | undefined }): JobEnd {
+  return { status: 'failed', failure: { ...failure, statusCode: failure.statusCode ?? operation.failureStatusCode }, ...jobEnd(operation, now) }
+}
+
+/** A JobError as it is kept. Details that are no JSON are left out, since the rest of the answer must not be lost. */
+export function failureOf (error: JobError, log: Logger): Omit<Failure, 'statusCode'> & { statusCode: number | undefined } {
+  const { code, message, statusCode } = error
+  if (error.details === undefined) return { code, message, statusCode }
+  try {
+    return { code, message, statusCode, details: JSON.parse(JSON.stringify(error.details)) as unknown }
+  } catch (cause) {
+    log.error({ err: cause }, `the details of a JobError ("${code}") are no JSON value and were left out`)
+    return { code, message, statusCode }
+  }
+}
+
+/** What becomes of a job that was claimed but must not run, or `undefined` when it may. */
+export function refuse (job: JobRecord & { due: 'run' | 'deadline' }, operation: RunnableOperation, now: number): JobEnd | undefined {
+  if (job.due === 'deadline') {
+    return failed(operation, now, { code: 'JobTimedOut', message: 'Nobody completed the job in time.' })
+  }
+  if (job.crashes >= operation.maxCrashes) {
+    return failed(operation, now, { code: 'JobCrashed', message: `The server stopped ${job.crashes} times while it worked on this job.` })
+  }
+}
+
+/** What becomes of a job whose handler returned. */
+export function afterReturn (value: unknown, operation: RunnableOperation, now: number, log: Logger): Transition {
+  if (isDeferred(value)) {
+    log.debug({}, 'job deferred')
+    return { status: 'running', deadline: now + operation.deferTimeoutMs }
+  }
+  try {
+    return { status: 'succeeded', result: operation.encodeResult(value), ...jobEnd(operation, now) }
+  } catch (error) {
+    if (!(error instanceof InvalidResultError)) throw error
+    log.error({ err: error }, 'job failed: its result does not fit the schema')
+    return failed(operation, now, { code: 'InvalidResult', message: 'The job ended with a result that does not fit its schema.' })
+  }
+}
+
+/** What becomes of a job whose handler threw, or whose attempt was ended by its signal. */
+export function afterThrow (error: unknown, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
+  if (error instanceof ShutdownReason) return { status: 'queued', dueAt: 0, failures: job.failures }
+  if (error instanceof JobError) {
+    log.warn({ err: error }, 'job failed')
+    return failed(operation, now, failureOf(error, log))
+  }
+  const err = error instanceof Error ? error : new Error(`the handler threw ${inspect(error, { depth: 2 })}`)
+  const delayMs = retryDelayMs(error, operation, job.failures, Math.random())
+  if (delayMs !== undefined) {
+    log.warn({ err, delayMs: Math.round(delayMs) }, 'attempt failed, the job will run again')
+    return { status: 'queued', dueAt: now + Math.round(delayMs), failures: job.failures + 1 }
+  }
+  log.error({ err }, 'job failed')
+  return failed(operation, now, error instanceof JobTimedOutReason
+    ? { code: 'JobTimedOut', message: 'The job took longer than it may.' }
+    // The cause is for the log alone: it may hold anything.
+    : { code: 'JobFailed', message: `The job failed. Its id is ${id}.` })
+}

@@ -1,0 +1,25 @@
+import { performance } from 'node:perf_hooks'
+
+/**
+ * Where time comes from. Everything that waits or dates a record asks it, so that tests advance time by hand.
+ */
+export interface Clock {
+  /** Wall clock, epoch milliseconds. May jump: good for dates and deadlines, never for how long something took. */
+  now (): number
+  /** Milliseconds that never jump, from an unknown start. */
+  monotonic (): number
+  /** Calls back once, after `ms`. The returned function takes it back; calling that twice is fine. */
+  after (ms: number, callback: () => void): () => void
+}
+
+/** setTimeout's own limit: longer waits would fire at once. */
+const maxDelayMs = 2 ** 31 - 1
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after (ms, callback) {
+    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), maxDelayMs))
+    return () => clearTimeout(timer)
+  }
+}

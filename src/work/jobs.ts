@@ -1,0 +1,232 @@
+import { IdempotencyKeyReusedError, JobAlreadyEndedError, JobError, JobNotFoundError, OperationNotFoundError, QueueFullError } from '../errors.ts'
+import type { IdCodec } from '../protocol/token.ts'
+import { failed, failureOf, jobEnd, JobEndedReason, type RunnableOperation } from './attempt.ts'
+import { createBatcher } from './batch.ts'
+import type { Clock } from './clock.ts'
+import type { JobRunner } from './job-runner.ts'
+import type { Logger } from './log.ts'
+import type { Failure, JobEnd, JobRecord, JobStatus, NewJob, Store } from './store.ts'
+
+/** A job as the programmatic face shows it. Times are epoch milliseconds. */
+export interface JobView {
+  id: string
+  operationId: string
+  owner: string
+  status: JobStatus
+  attempt: number
+  percentComplete: number
+  message: string
+  createdAt: number
+  startedAt: number | null
+  endedAt: number | null
+  /** Of a succeeded job that has one. */
+  result?: unknown
+  /** Of a failed or canceled job. */
+  error?: Failure
+}
+
+export interface JobListFilter {
+  operationId?: string
+  owner?: string
+  status?: JobStatus
+  /** Only jobs accepted before the one with this id: the last id of one page asks for the next. */
+  before?: string
+  /** @default 100 */
+  limit?: number
+}
+
+/** `app.logicApps.jobs`. */
+export interface Jobs {
+  /** `undefined` for an unknown id, and for a job past retention. */
+  get (id: string): Promise<JobView | undefined>
+  /** Newest first. */
+  list (filter?: JobListFilter): Promise<JobView[]>
+  /**
+   * Cancels a job that has not ended; its handler's signal aborts. A job canceled before is left as it is.
+   *
+   * @throws {JobNotFoundError} @throws {JobAlreadyEndedError}
+   */
+  cancel (id: string): Promise<void>
+  /**
+   * Ends a job, deferred or not, with a result.
+   *
+   * @throws {JobNotFoundError} @throws {JobAlreadyEndedError} @throws {InvalidResultError} @throws {OperationNotFoundError}
+   */
+  complete (id: string, result?: unknown): Promise<void>
+  /** Ends a job, deferred or not, as failed. @throws {JobNotFoundError} @throws {JobAlreadyEndedError} @throws {OperationNotFoundError} */
+  fail (id: string, error: JobError): Promise<void>
+}
+
+/** What the routes need beyond that. */
+export interface JobService extends Jobs {
+  /** @throws {IdempotencyKeyReusedError} @throws {QueueFullError} @throws {StoreUnavailableError} */
+  accept (job: NewJob): Promise<{ job: JobRecord, repeated: boolean }>
+  find (number: number): Promise<JobRecord | undefined>
+  /** The job once it ended, or as it is after `ms`. Never rejects: the job is accepted, whatever happens to the store. */
+  waitForEnd (job: JobRecord, ms: number): Promise<JobRecord>
+  /** Ends a job as canceled. Resolves to it, and to whether it ended otherwise before; `undefined` when there is none. */
+  cancelJob (job: JobRecord): Promise<{ canceled: boolean, job: JobRecord } | undefined>
+  /** A job ended, by this process. */
+  onEnd (number: number): void
+  /** Lets all waits go: the server is closing. */
+  stop (): void
+}
+
+export interface JobServiceParts {
+  store: Store
+  clock: Clock
+  log: Logger
+  ids: IdCodec
+  operations: ReadonlyMap<string, RunnableOperation>
+  maxQueued: number
+  /** For jobs of operations that this process does not declare. */
+  defaults: Pick<RunnableOperation, 'retentionMs' | 'failureStatusCode'>
+  /** Of this process, if it runs jobs. */
+  runner: () => Pick<JobRunner, 'wake' | 'abort'> | undefined
+}
+
+/** How often a wait looks for an end that another process wrote. */
+const waitPollMs = 500
+
+export function createJobService ({ store, clock, log, ids, operations, maxQueued, defaults, runner }: JobServiceParts): JobService {
+  const submit = createBatcher((jobs: NewJob[]) => store.submit(jobs, { maxQueued }))
+  const find = createBatcher((numbers: number[]) => store.get(numbers))
+  const waits = new Map<number, Set<() => void>>()
+  const stop = new AbortController()
+
+  function onEnd (number: number): void {
+    for (const wake of waits.get(number) ?? []) wake()
+  }
+
+  /** Resolves when the job ends here, or after `ms`. */
+  function nextNews (number: number, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const set = waits.get(number) ?? new Set()
+      waits.set(number, set.add(wake))
+      const cancel = clock.after(ms, wake)
+      function wake (): void {
+        cancel()
+        set.delete(wake)
+        if (set.size === 0) waits.delete(number)
+        resolve()
+      }
+    })
+  }
+
+  async function end (number: number, jobEnd: JobEnd): Promise<{ ended: boolean, job: JobRecord } | undefined> {
+    const answer = await store.end(number, jobEnd)
+    if (answer?.ended === true) {
+      runner()?.abort(number, new JobEndedReason(`the job ended as ${jobEnd.status}`))
+      onEnd(number)
+    }
+    return answer
+  }
+
+  async function endById (id: string, toEnd: (operation: RunnableOperation) => JobEnd): Promise<void> {
+    const job = await findById(id)
+    const operation = operations.get(job.operation)
+    if (operation === undefined) throw new OperationNotFoundError(job.operation)
+    const answer = await end(job.number, toEnd(operation))
+    if (answer === undefined) throw new JobNotFoundError()
+    if (!answer.ended) throw new JobAlreadyEndedError(id, answer.job.status)
+  }
+
+  async function lookUp (id: string): Promise<JobRecord | undefined> {
+    const name = ids.decode(id)
+    const job = name === undefined ? undefined : await find(name.number)
+    return job?.createdAt === name?.createdAt ? job : undefined
+  }
+
+  async function findById (id: string): Promise<JobRecord> {
+    const job = await lookUp(id)
+    if (job === undefined) throw new JobNotFoundError()
+    return job
+  }
+
+  async function cancelJob (job: JobRecord): Promise<{ canceled: boolean, job: JobRecord } | undefined> {
+    const operation = operations.get(job.operation) ?? defaults
+    const answer = await end(job.number, {
+      status: 'canceled',
+      failure: { code: 'JobCanceled', message: 'The job was canceled.', statusCode: operation.failureStatusCode },
+      ...jobEnd(operation, clock.now())
+    })
+    return answer === undefined ? undefined : { canceled: answer.job.status === 'canceled', job: answer.job }
+  }
+
+  return {
+    find,
+    onEnd,
+    cancelJob,
+
+    async accept (job) {
+      const answer = await submit(job)
+      if (answer.outcome === 'conflict') throw new IdempotencyKeyReusedError()
+      if (answer.outcome === 'full') throw new QueueFullError()
+      if (answer.outcome === 'accepted') runner()?.wake()
+      return { job: answer.job, repeated: answer.outcome === 'repeated' }
+    },
+
+    async waitForEnd (job, ms) {
+      const until = clock.monotonic() + ms
+      let latest = job
+      try {
+        while (latest.endedAt === null && !stop.signal.aborted && clock.monotonic() < until) {
+          await nextNews(job.number, Math.min(until - clock.monotonic(), waitPollMs))
+          latest = await find(job.number) ?? latest
+        }
+      } catch (error) {
+        log.warn({ err: error, jobId: ids.encode(job) }, 'cannot read the job that a start waits for; answering 202')
+      }
+      return latest
+    },
+
+    stop () {
+      stop.abort()
+      for (const set of waits.values()) for (const wake of set) wake()
+    },
+
+    async get (id) {
+      const job = await lookUp(id)
+      return job === undefined ? undefined : viewOf(job, id)
+    },
+
+    async list ({ operationId, owner, status, before, limit = 100 } = {}) {
+      const name = before === undefined ? undefined : ids.decode(before)
+      if (before !== undefined && name === undefined) throw new JobNotFoundError()
+      const records = await store.list({ operation: operationId, owner, status, before: name?.number, limit })
+      return records.map((record) => viewOf(record, ids.encode(record)))
+    },
+
+    async cancel (id) {
+      const answer = await cancelJob(await findById(id))
+      if (answer === undefined) throw new JobNotFoundError()
+      if (!answer.canceled) throw new JobAlreadyEndedError(id, answer.job.status)
+    },
+
+    complete: (id, result) => endById(id, (operation) =>
+      ({ status: 'succeeded', result: operation.encodeResult(result), ...jobEnd(operation, clock.now()) })),
+
+    async fail (id, error) {
+      if (!(error instanceof JobError)) throw new TypeError('jobs.fail(id, error): error must be a JobError')
+      await endById(id, (operation) => failed(operation, clock.now(), failureOf(error, log)))
+    }
+  }
+}
+
+function viewOf (job: JobRecord, id: string): JobView {
+  const { operation, owner, status, attempt, percentComplete, message, createdAt, startedAt, endedAt, result, failure } = job
+  return {
+    id,
+    operationId: operation,
+    owner,
+    status,
+    attempt,
+    percentComplete,
+    message,
+    createdAt,
+    startedAt,
+    endedAt,
+    ...(result === null ? {} : { result: JSON.parse(result) as unknown }),
+    ...(failure === null ? {} : { error: failure })
+  }
+}

@@ -1,0 +1,187 @@
+import type { Clock } from './clock.ts'
+import type { Logger } from './log.ts'
+
+/*
+ * THE PORT. What a durable store must do. It keeps records, hands out due work and commits; it knows no HTTP and no
+ * policy: what a failure means, when to try again and how long to keep things is decided by the core, which tells the
+ * store "ends as X" or "again at T".
+ *
+ * Every promise that resolves means: on disk. Every method rejects with StoreUnavailableError when the store cannot be
+ * reached or has no space, and then nothing of the call is kept. `fastify-logic-apps/testing` has a contract suite
+ * with a case for each sentence below.
+ */
+
+export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'canceled'
+
+/** How a job ended badly, as its polls tell it. */
+export interface Failure {
+  /** PascalCase, such as `CakeBurnt`. */
+  code: string
+  message: string
+  /** What polls answer: see protocol/failure-status. */
+  statusCode: number
+  /** Any JSON value; absent when there is none. */
+  details?: unknown
+}
+
+export interface NewJob {
+  operation: string
+  owner: string
+  /** JSON text, kept and given back as it is. */
+  input: string
+  /** Epoch milliseconds. */
+  createdAt: number
+  /** Recognises a repeat of this start, for the life of the record. */
+  idempotency?: { key: string, fingerprint: string } | undefined
+}
+
+export interface JobRecord {
+  /** A positive safe integer, given once by this store and never again, not even after the record is gone. */
+  number: number
+  operation: string
+  owner: string
+  status: JobStatus
+  /** How often it was claimed. With `number`, the fencing token of a lease. */
+  attempt: number
+  /** How often its handler failed and was to be run again. */
+  failures: number
+  /** How often its worker vanished. */
+  crashes: number
+  percentComplete: number
+  message: string
+  createdAt: number
+  startedAt: number | null
+  endedAt: number | null
+  /** JSON text of a succeeded job that has a result. */
+  result: string | null
+  failure: Failure | null
+}
+
+export type SubmitOutcome =
+  | { outcome: 'accepted', job: JobRecord }
+  /** The idempotency key is known and so is the fingerprint: this is the job of the first start, whatever its state. */
+  | { outcome: 'repeated', job: JobRecord }
+  /** The idempotency key is known with another fingerprint. */
+  | { outcome: 'conflict' }
+  /** As many jobs as allowed are waiting. */
+  | { outcome: 'full' }
+
+/** One attempt's right to a job. */
+export interface Lease {
+  number: number
+  attempt: number
+}
+
+export interface ClaimRequest {
+  /** Which jobs this process can run, and how many more of each. */
+  operations: { operation: string, limit: number }[]
+  /** How many in all. */
+  limit: number
+  now: number
+}
+
+export interface ClaimedJob extends JobRecord {
+  input: string
+  /** `run` it, or end it: its `deadline` as a deferred job has passed. */
+  due: 'run' | 'deadline'
+}
+
+export interface ClaimResult {
+  jobs: ClaimedJob[]
+  /** When the next job of these operations that waits for a time is due, if any does. */
+  nextDueAt: number | null
+}
+
+/** How a job ends. `expiresAt` says when `sweep` may forget it. */
+export type JobEnd = { endedAt: number, expiresAt: number } & (
+  | { status: 'succeeded', result: string | null }
+  | { status: 'failed', failure: Failure }
+  | { status: 'canceled', failure: Failure }
+)
+
+/** What becomes of a job when an attempt is over. */
+export type Transition =
+  | JobEnd
+  /** Again, no earlier than `dueAt`; 0 means at once, whatever any clock says. */
+  | { status: 'queued', dueAt: number, failures: number }
+  /** Deferred: runs on with no worker and no lease until it is ended from outside, or `deadline` makes it due. */
+  | { status: 'running', deadline: number }
+
+export interface Settlement {
+  lease: Lease
+  to: Transition
+}
+
+export interface ProgressReport {
+  lease: Lease
+  percentComplete: number
+  message: string
+}
+
+export interface JobFilter {
+  operation?: string | undefined
+  owner?: string | undefined
+  status?: JobStatus | undefined
+  /** Only jobs with a lower number: the last number of one page asks for the next. */
+  before?: number | undefined
+  limit: number
+}
+
+export interface StoreHost {
+  clock: Clock
+  log: Logger
+  /** How long a worker may be silent before its jobs are given to another. */
+  leaseMs: number
+  /** To be called when another process wrote: work may be due, and a lease of ours may be gone. */
+  wake: () => void
+}
+
+/** What a store keeps about itself. */
+export interface StoreIdentity {
+  /** 16 random bytes, made with the store and kept for ever: the key that ids are encrypted with. */
+  idKey: Uint8Array
+  /** Reads, or on first use makes, a secret of 32 bytes that the store keeps beside its data, for hosts that set none. */
+  localSecret?: () => Promise<Uint8Array>
+}
+
+export interface Store {
+  /**
+   * Opens the store, creating or migrating what it needs, safely also when several processes do so at once. Jobs whose
+   * worker is provably gone are due again when it resolves.
+   */
+  open (host: StoreHost): Promise<StoreIdentity>
+  /** Lets everything go. Leases still held are given up as if their worker had died. Twice is fine. */
+  close (): Promise<void>
+
+  /**
+   * Accepts all jobs in one commit, each `queued` and due at once. Outcomes stand in the order of the jobs; repeats
+   * are recognised within the call too, and are answered even when the queue is full. `maxQueued` may be overrun
+   * shortly where several processes submit.
+   */
+  submit (jobs: NewJob[], limits: { maxQueued: number }): Promise<SubmitOutcome[]>
+  /** The records as last committed by any process, in the order asked, `undefined` for those that are not there. */
+  get (numbers: number[]): Promise<(JobRecord | undefined)[]>
+  /** Newest first. */
+  list (filter: JobFilter): Promise<JobRecord[]>
+
+  /**
+   * Gives due jobs to this process: a lease each, `running`, `attempt` one higher. Never the same job to two callers.
+   * Of one operation the jobs that waited for a time come first, then the oldest.
+   */
+  claim (request: ClaimRequest): Promise<ClaimResult>
+  /** Keeps these leases alive; resolves to those that are lost. */
+  heartbeat (leases: Lease[]): Promise<Lease[]>
+  /** Resolves to whether each lease still held; progress of a lost lease is not kept. */
+  progress (reports: ProgressReport[]): Promise<boolean[]>
+  /** Ends attempts, all in one commit. Resolves to whether each lease still held; what a lost lease wanted is not done. */
+  settle (settlements: Settlement[]): Promise<boolean[]>
+  /**
+   * Ends a job from outside, whoever holds it; an attempt that still runs has lost its lease. Resolves to the job as it
+   * then is and whether this call ended it, or `undefined` when there is none.
+   */
+  end (number: number, end: JobEnd): Promise<{ ended: boolean, job: JobRecord } | undefined>
+  /** Makes due again what vanished workers held, `crashes` one higher. Resolves to how many jobs that were. */
+  recover (): Promise<number>
+  /** Forgets at most `limit` jobs that expired before `now`, with all that belongs to them. Resolves to how many. */
+  sweep (now: number, limit: number): Promise<number>
+}

@@ -1,0 +1,51 @@
+import Fastify, { type FastifyInstance, type FastifyServerOptions, type LightMyRequestResponse } from 'fastify'
+import type { Test } from 'tap'
+import { fastifyLogicApps, type FastifyLogicAppsOptions } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { createManualClock, type ManualClock } from '../../src/testing/index.ts'
+
+export interface LogLine extends Record<string, unknown> { level: number, msg: string }
+
+export interface TestApp {
+  app: FastifyInstance
+  clock: ManualClock
+  /** Everything that was logged, at debug and above. */
+  logs: LogLine[]
+}
+
+/** An app with the plugin on an embedded store in memory and a clock that stands still; closed with the test. */
+export async function createApp (t: Test, options: FastifyLogicAppsOptions = {}, server: FastifyServerOptions = {}): Promise<TestApp> {
+  const clock = createManualClock()
+  const logs: LogLine[] = []
+  const app = Fastify({
+    ...server,
+    logger: { level: 'debug', stream: { write: (line: string) => { logs.push(JSON.parse(line) as LogLine) } } }
+  }) as unknown as FastifyInstance
+  t.teardown(() => closeApp(app, clock))
+  await app.register(fastifyLogicApps, { store: sqliteStore({ file: ':memory:' }), clock, baseUrl: 'https://api.example', ...options })
+  return { app, clock, logs }
+}
+
+/** Closes an app whose jobs may still run: the time to drain them passes by hand. */
+export async function closeApp (app: FastifyInstance, clock: ManualClock): Promise<void> {
+  let closed = false
+  const closing = app.close().finally(() => { closed = true })
+  while (!closed) await clock.advance(1000)
+  await closing
+}
+
+/** The path of a URL that was handed out, for `inject`. */
+export function pathOf (location: unknown): string {
+  const { pathname, search } = new URL(location as string)
+  return pathname + search
+}
+
+/** Polls as the engine does, moving the clock by `Retry-After`, until the answer is not a 202 (engine 1.1, 1.8). */
+export async function pollUntilEnded (app: FastifyInstance, clock: ManualClock, first: LightMyRequestResponse, maxPolls = 50): Promise<LightMyRequestResponse> {
+  let answer = first
+  for (let polls = 0; polls < maxPolls && answer.statusCode === 202; polls++) {
+    await clock.advance(Number(answer.headers['retry-after']) * 1000)
+    answer = await app.inject({ method: 'GET', url: pathOf(answer.headers.location) })
+  }
+  return answer
+}
