@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
-import type { Logger } from '../work/log.ts'
-import type { Store } from '../work/store.ts'
-import { sqliteStore } from './sqlite/index.ts'
+import type { Logger } from './work/log.ts'
+import type { Store } from './work/store.ts'
+import { sqliteStore } from './stores/sqlite/index.ts'
 
 /** Where a host that names no store keeps its work. */
 const defaultFile = './data/logic-apps.db'

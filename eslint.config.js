@@ -1,0 +1,86 @@
+import neostandard, { resolveIgnoresFromGitignore } from 'neostandard'
+
+/**
+ * The arrows of the source tree, pointing down only. `imports` is what a folder may take from the rest of src (a
+ * file, or a folder with its slash), `types` what it may take as types alone, `packages` the guarded packages it may
+ * use. A folder that is not listed, and a file at the top of src, may import all of ours but a concrete store.
+ */
+const folders = {
+  protocol: { imports: ['errors.ts'], pure: true },
+  callbacks: { imports: ['errors.ts', 'protocol/'] },
+  work: { imports: ['errors.ts', 'protocol/', 'callbacks/'] },
+  stores: { imports: ['errors.ts', 'work/store.ts'], types: ['work/clock.ts', 'work/log.ts'] },
+  'stores/sqlite': { imports: ['errors.ts', 'work/store.ts'], types: ['work/clock.ts', 'work/log.ts'], packages: ['node:sqlite'] },
+  connector: { imports: ['errors.ts', 'protocol/'], packages: ['fastify'] },
+  operations: { imports: ['errors.ts', 'protocol/', 'work/', 'connector/'], packages: ['fastify'] },
+  testing: {
+    imports: ['index.ts', 'augment.ts', 'errors.ts', 'protocol/', 'callbacks/', 'work/', 'connector/', 'operations/'],
+    packages: ['fastify']
+  }
+}
+const guardedPackages = ['fastify', 'node:sqlite']
+const pureModules = ['buffer', 'crypto', 'querystring', 'url', 'util']
+const concreteStore = {
+  regex: '^(?:\\.{1,2}/)+(?:stores|sqlite|postgres)/',
+  message: 'Only plugin.ts and default-store.ts know a concrete store; others know src/work/store.ts.'
+}
+
+export default [
+  ...neostandard({ ts: true, ignores: resolveIgnoresFromGitignore() }),
+
+  restrict('src/**/*.ts', [...packagesExcept([]), concreteStore]),
+  restrict(['src/augment.ts', 'src/options.ts'], [...packagesExcept(['fastify']), concreteStore]),
+  restrict(['src/plugin.ts', 'src/index.ts', 'src/default-store.ts'], packagesExcept(['fastify'])),
+  ...Object.entries(folders).flatMap(([folder, rules]) => [0, 1].map((level) => restrictFolder(folder, level, rules))),
+
+  // `declare module 'fastify'` repeats every type parameter of FastifyInstance; tsc still reports unused locals.
+  { files: ['src/augment.ts'], rules: { '@typescript-eslint/no-unused-vars': 'off' } }
+]
+
+/** The rules of the files `level` folders below `folder`. */
+function restrictFolder (folder, level, { imports, types = [], packages = [], pure = false }) {
+  // `../` as often as it takes to leave the folder; then, for a nested one, as often as it takes to reach src.
+  const out = `^(?:\\.\\./){${level + 1}}`
+  const toSrc = '\\.\\./'.repeat(folder.split('/').length - 1)
+  const oneOf = (paths) => `${toSrc}(?:${paths.map(exactly).join('|')})`
+
+  const patterns = [...packagesExcept(packages), concreteStore, {
+    regex: `${out}(?!${oneOf([...imports, ...types])})`,
+    message: `src/${folder} may import only: ${[...imports, ...types].join(', ')}.`
+  }]
+  if (types.length > 0) {
+    patterns.push({
+      regex: `${out}${oneOf(types)}`,
+      allowTypeImports: true,
+      message: `src/${folder} may import types alone from ${types.join(', ')}.`
+    })
+  }
+  if (pure) {
+    patterns.push({
+      regex: `^node:(?!(?:${pureModules.join('|')})$)`,
+      allowTypeImports: true,
+      message: `src/${folder} does no I/O and reads no clock.`
+    })
+  }
+  return restrict(`src/${folder}/${'*/'.repeat(level)}*.ts`, patterns)
+}
+
+function packagesExcept (allowed) {
+  const selfReference = { regex: '^fastify-logic-apps(?:/|$)', message: 'Import the source file.' }
+  return [selfReference, ...guardedPackages.filter((name) => !allowed.includes(name)).map((name) => ({
+    regex: `^${name}(?:/|$)`,
+    message: `This folder may not use ${name}: see the table in eslint.config.js.`
+  }))]
+}
+
+function restrict (files, patterns) {
+  return {
+    files: [files].flat(),
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns }] }
+  }
+}
+
+/** Matches a folder by its beginning, a file by the whole of its name. */
+function exactly (path) {
+  return path.replaceAll('.', '\\.') + (path.endsWith('/') ? '' : '$')
+}
