@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
 import { addAsyncAction, type OperationParts } from './operations/async-action.ts'
@@ -61,9 +61,10 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   }
   app.decorate('logicApps', {
     jobs,
-    isCapability ({ routeOptions: { config }, params }: FastifyRequest) {
-      const isGenerated = typeof config.logicApps === 'object' && config.logicApps.role !== 'start'
-      return isGenerated && tokens.verify((params as { token: string }).token) !== undefined
+    isCapability ({ routeOptions, params }: FastifyRequest) {
+      // The host's 404 has no config.
+      const marked = (routeOptions.config as FastifyContextConfig | undefined)?.logicApps
+      return typeof marked === 'object' && marked.role !== 'start' && tokens.verify((params as { token: string }).token) !== undefined
     }
   })
   app.decorate('asyncAction', function (this: FastifyInstance, path: string, operation: object, handler: (job: never) => unknown) {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { InvalidContextError, InvalidOptionsError, InvalidRequestError, InvalidResultError } from '../errors.ts'
+import { InvalidContextError, InvalidOptionsError, InvalidResultError } from '../errors.ts'
 import { idempotencyOf } from '../protocol/idempotency.ts'
 import { preferredWaitSeconds } from '../protocol/prefer.ts'
 import type { IdCodec, TokenSigner } from '../protocol/token.ts'
@@ -71,7 +71,7 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
   async function start (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     // Asked first: an address nobody can poll must not leave a job behind.
     parts.baseUrl(request, 'start')
-    const owner = await parts.owner?.(request) ?? soleOwner
+    const owner = await ownerOf(request)
     const { text, fingerprinted } = await describeRequest(request)
     const { job, repeated } = await jobs.accept({
       operation: operationId,
@@ -87,6 +87,14 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
     return answerAccepted(reply, id, job, urlsOf(request, id, pathOf(request)), settings.retryAfterSeconds)
   }
 
+  async function ownerOf (request: FastifyRequest): Promise<string> {
+    if (parts.owner === undefined) return soleOwner
+    const owner: unknown = await parts.owner(request)
+    // Never a default: it would mix up owners.
+    if (typeof owner !== 'string' || owner === '') throw new InvalidOptionsError('the owner option must give a non-empty string for every request')
+    return owner
+  }
+
   /** The job, if it ended while the caller was willing to wait. */
   async function waitForEnd (request: FastifyRequest, job: JobRecord): Promise<JobRecord | undefined> {
     const seconds = preferredWaitSeconds(request.headers.prefer, settings.waitSeconds)
@@ -100,13 +108,7 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
     const { body, params, query } = request
     const tracking = trackingOf(request.headers)
     const kept = context === undefined ? undefined : checkContext(await context(request))
-    let fingerprinted: string
-    try {
-      fingerprinted = JSON.stringify({ input: body, params, query })
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      throw new InvalidRequestError('the request body is nested too deeply', { cause: error })
-    }
+    const fingerprinted = JSON.stringify({ input: body, params, query })
     return { text: `${fingerprinted.slice(0, -1)},${JSON.stringify({ context: kept, tracking }).slice(1)}`, fingerprinted }
   }
 

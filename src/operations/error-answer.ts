@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
-import { wireCodes } from '../errors.ts'
+import { InvalidRequestError, wireCodes } from '../errors.ts'
 
 type ErrorHandler = NonNullable<RouteShorthandOptions['errorHandler']>
 
@@ -16,9 +16,16 @@ const publicMessages: Record<string, string> = {
   FST_LOGIC_APPS_STORE_UNAVAILABLE: 'The service cannot store work at the moment. Try again later.'
 }
 
-export const isOurs = (error: Pick<FastifyError, 'code'>): boolean => Object.hasOwn(wireCodes, error.code ?? '')
+const isOurs = (error: FastifyError): boolean => Object.hasOwn(wireCodes, error.code ?? '')
 
-export function errorDocument (error: FastifyError): ErrorDocument {
+/** The request's fault, though it shows as a server's: a body nested deeper than validation or JSON can follow. */
+function refusalOf (error: FastifyError): FastifyError {
+  return error instanceof RangeError && error.message.startsWith('Maximum call stack')
+    ? new InvalidRequestError('the request body is nested too deeply', { cause: error })
+    : error
+}
+
+function errorDocument (error: FastifyError): ErrorDocument {
   const code = wireCodes[error.code as keyof typeof wireCodes]
   const message = publicMessages[error.code] ?? error.message
   if (error.validation === undefined) return { error: { code, message } }
@@ -31,7 +38,8 @@ export function errorDocument (error: FastifyError): ErrorDocument {
  * to the host's error handler.
  */
 export function answerError (hostHandler?: ErrorHandler): ErrorHandler {
-  return function (this: FastifyInstance, error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+  return function (this: FastifyInstance, thrown: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+    const error = refusalOf(thrown)
     if (!isOurs(error)) {
       // Thrown on, it reaches the error handler of the scope.
       if (hostHandler === undefined) throw error

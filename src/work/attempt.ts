@@ -3,7 +3,7 @@ import { InvalidResultError, JobError } from '../errors.ts'
 import { isDeferred, type Job } from './job.ts'
 import type { Logger } from './log.ts'
 import { retryDelayMs, type RetryPolicy } from './retry-policy.ts'
-import type { Failure, JobEnd, JobRecord, Transition } from './store.ts'
+import type { ClaimedJob, Failure, JobEnd, JobRecord, Transition } from './store.ts'
 
 /** What the runner must know of an operation. */
 export interface RunnableOperation extends RetryPolicy {
@@ -47,17 +47,32 @@ export function failureOf (error: JobError, log: Logger): Omit<Failure, 'statusC
 }
 
 /** What becomes of a job that was claimed but must not run, or `undefined` when it may. */
-export function refuse (job: JobRecord & { due: 'run' | 'deadline' }, operation: RunnableOperation, now: number): JobEnd | undefined {
+export function refuse (job: ClaimedJob, operation: RunnableOperation, now: number, log: Logger): Transition | undefined {
   if (job.due === 'deadline') {
+    log.warn({}, 'job failed: nobody completed it in time')
     return failed(operation, now, { code: 'JobTimedOut', message: 'Nobody completed the job in time.' })
   }
   if (job.crashes >= operation.maxCrashes) {
+    log.error({ crashes: job.crashes }, 'job failed: its worker vanished too often')
     return failed(operation, now, { code: 'JobCrashed', message: `The server stopped ${job.crashes} times while it worked on this job.` })
   }
 }
 
-/** What becomes of a job whose handler returned. */
-export function afterReturn (value: unknown, operation: RunnableOperation, now: number, log: Logger): Transition {
+/** How an attempt went. */
+export type Outcome = { returned: unknown } | { thrown: unknown }
+
+/** What becomes of a job after an attempt. */
+export function decide (outcome: Outcome, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
+  if ('thrown' in outcome) return afterThrow(outcome.thrown, job, id, operation, now, log)
+  try {
+    return afterReturn(outcome.returned, operation, now, log)
+  } catch (error) {
+    // A serializer that throws: as much the handler's doing as a throw of its own.
+    return afterThrow(error, job, id, operation, now, log)
+  }
+}
+
+function afterReturn (value: unknown, operation: RunnableOperation, now: number, log: Logger): Transition {
   if (isDeferred(value)) {
     log.debug({}, 'job deferred')
     return { status: 'running', deadline: now + operation.deferTimeoutMs }
@@ -71,9 +86,11 @@ export function afterReturn (value: unknown, operation: RunnableOperation, now: 
   }
 }
 
-/** What becomes of a job whose handler threw, or whose attempt was ended by its signal. */
-export function afterThrow (error: unknown, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
-  if (error instanceof ShutdownReason) return { status: 'queued', dueAt: 0, failures: job.failures }
+function afterThrow (error: unknown, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
+  if (error instanceof ShutdownReason) {
+    log.info({}, 'job handed back to the queue: the server is shutting down')
+    return { status: 'queued', dueAt: 0, failures: job.failures }
+  }
   if (error instanceof JobError) {
     log.warn({ err: error }, 'job failed')
     return failed(operation, now, failureOf(error, log))

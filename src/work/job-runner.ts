@@ -1,11 +1,12 @@
 import { LeaseLostError } from '../errors.ts'
 import type { IdCodec } from '../protocol/token.ts'
-import { afterReturn, afterThrow, JobTimedOutReason, refuse, ShutdownReason, type RunnableOperation } from './attempt.ts'
+import { decide, JobTimedOutReason, refuse, ShutdownReason, type Outcome, type RunnableOperation } from './attempt.ts'
 import { createBatcher } from './batch.ts'
 import type { Clock } from './clock.ts'
-import { createJob, type JobRequest } from './job.ts'
+import { createJob, type Job, type JobRequest } from './job.ts'
 import type { Logger } from './log.ts'
-import type { ClaimedJob, Lease, ProgressReport, Settlement, Store, Transition } from './store.ts'
+import { createLoops } from './loops.ts'
+import type { ClaimedJob, ClaimResult, Lease, ProgressReport, Settlement, Store, Transition } from './store.ts'
 
 /** A worker that was silent for so long has lost its jobs. With the two intervals below it keeps the promise of 30 s. */
 export const leaseMs = 15_000
@@ -51,62 +52,48 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   const active = new Map<number, ActiveAttempt>()
   const settle = createBatcher((settlements: Settlement[]) => store.settle(settlements))
   const report = createBatcher((reports: ProgressReport[]) => store.progress(reports))
-  const timers = new Map<string, () => void>()
-  const loops = new Set<string>()
+  const loops = createLoops(clock, log)
   let accepting = false
   let releasing = false
   let waking = false
-  let claimed: Promise<void> | undefined
+  let inRounds = false
+  let claiming: Promise<ClaimResult> | undefined
   let claimAgain = false
   let firstOperation = 0
-
-  function arm (name: string, ms: number, callback: () => void): void {
-    timers.get(name)?.()
-    timers.set(name, clock.after(ms, callback))
-  }
-
-  /** Runs `work` now and then `ms` after each end of it, until stopped; a failure is logged and the next turn tries again. */
-  function every (name: string, ms: number, work: () => Promise<unknown>): void {
-    loops.add(name)
-    work()
-      .catch((error: unknown) => { log.warn({ err: error }, `${name} failed, trying again in ${ms} ms`) })
-      .finally(() => { if (loops.has(name)) arm(name, ms, () => { every(name, ms, work) }) })
-  }
-
-  function stopLoop (name: string): void {
-    loops.delete(name)
-    timers.get(name)?.()
-    timers.delete(name)
-  }
 
   /** How many more jobs of each operation may run. Begins with another operation each time, so that none is always last. */
   function room (): { operation: string, limit: number }[] {
     const running = new Map<string, number>()
     for (const { operation } of active.values()) running.set(operation.operationId, (running.get(operation.operationId) ?? 0) + 1)
     const all = [...operations.values()].map(({ operationId, concurrency }) => ({ operation: operationId, limit: concurrency - (running.get(operationId) ?? 0) }))
-    firstOperation = (firstOperation + 1) % Math.max(all.length, 1)
     return [...all.slice(firstOperation), ...all.slice(0, firstOperation)].filter(({ limit }) => limit > 0)
   }
 
   /** Claims until there is no due work or no room. One at a time: a wake-up meanwhile means another round. */
-  function claim (): Promise<void> {
+  async function claim (): Promise<void> {
     claimAgain = true
-    claimed ??= claimRounds().finally(() => { claimed = undefined })
-    return claimed
+    if (inRounds) return
+    inRounds = true
+    try {
+      while (claimAgain) {
+        claimAgain = false
+        await claimOnce()
+      }
+    } finally {
+      inRounds = false
+    }
   }
 
-  async function claimRounds (): Promise<void> {
-    while (claimAgain) {
-      claimAgain = false
-      const limit = concurrency - active.size
-      const wanted = room()
-      // When there is none, the end of an attempt wakes us.
-      if (!accepting || limit <= 0 || wanted.length === 0) return
-      const { jobs, nextDueAt } = await store.claim({ operations: wanted, limit, now: clock.now() })
-      for (const job of jobs) begin(job)
-      if (nextDueAt !== null && nextDueAt - clock.now() < pollMs) arm('due', nextDueAt - clock.now(), wake)
-      if (jobs.length > 0) claimAgain = true
-    }
+  async function claimOnce (): Promise<void> {
+    const limit = concurrency - active.size
+    const wanted = room()
+    // When there is none, the end of an attempt wakes us.
+    if (!accepting || limit <= 0 || wanted.length === 0) return
+    claiming = store.claim({ operations: wanted, limit, now: clock.now() })
+    const { jobs, nextDueAt } = await claiming
+    for (const job of jobs) begin(job)
+    if (nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
+    if (jobs.length > 0) claimAgain = true
   }
 
   /** All wake-ups of one turn, such as the ends of a settled batch, make one claim. */
@@ -139,26 +126,39 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     const id = ids.encode(job)
     const request = JSON.parse(job.input) as JobRequest
     const jobLog = log.child({ jobId: id, operationId: operation.operationId, attempt: job.attempt, workflowRunId: request.tracking.workflowRunId })
-    let to: Transition | undefined = refuse(job, operation, clock.now())
-    if (to !== undefined) jobLog.error({ failure: to }, 'job given up')
-    else {
-      const cancelTimeout = clock.after(operation.timeoutMs, () => attempt.controller.abort(new JobTimedOutReason(`the attempt took longer than ${operation.timeoutMs} ms`)))
-      try {
-        jobLog.debug({}, 'job started')
-        const value = await unlessAborted(signal, () => operation.handler(createJob({
-          id, attempt: job.attempt, log: jobLog, signal, request, clock, report: (percentComplete, message) => reportProgress(id, attempt, percentComplete, message)
-        })))
-        to = afterReturn(value, operation, clock.now(), jobLog)
-      } catch (error) {
-        // Whatever a handler throws once its signal fired, the signal is the reason.
-        to = afterThrow(signal.aborted ? signal.reason : error, job, id, operation, clock.now(), jobLog)
-      } finally {
-        cancelTimeout()
-      }
+    let to = refuse(job, operation, clock.now(), jobLog)
+    if (to === undefined) {
+      jobLog.debug({}, 'job started')
+      const outcome = await runHandler(attempt, createJob({
+        id,
+        attempt: job.attempt,
+        log: jobLog,
+        signal,
+        request,
+        clock,
+        report: (percentComplete, message) => reportProgress(id, attempt, percentComplete, message)
+      }))
+      // Ended from outside, or another worker's: there is nothing left to say.
+      if (isOver(signal)) return jobLog.debug({ err: signal.reason as Error }, 'attempt over')
+      to = decide(outcome, job, id, operation, clock.now(), jobLog)
     }
-    // Ended from outside, or another worker's: there is nothing left to say.
-    if (isOver(signal)) return
     await settleUntilDone(attempt, to, jobLog)
+  }
+
+  /** The handler's outcome, or the signal's reason if that comes first: a handler that ignores its signal is left to itself. */
+  async function runHandler ({ operation, controller }: ActiveAttempt, job: Job): Promise<Outcome> {
+    const { signal } = controller
+    const cancelTimeout = clock.after(operation.timeoutMs, () => {
+      controller.abort(new JobTimedOutReason(`the attempt took longer than ${operation.timeoutMs} ms`))
+    })
+    const aborted = new Promise<Outcome>((resolve) => {
+      signal.addEventListener('abort', () => { resolve({ thrown: signal.reason }) }, { once: true })
+    })
+    const handled = (async () => await operation.handler(job))().then(
+      (returned): Outcome => ({ returned }),
+      // Whatever a handler throws once its signal fired, the signal is the reason.
+      (error: unknown): Outcome => ({ thrown: signal.aborted ? signal.reason : error }))
+    return await Promise.race([handled, aborted]).finally(cancelTimeout)
   }
 
   async function reportProgress (id: string, attempt: ActiveAttempt, percentComplete: number, message: string): Promise<void> {
@@ -215,10 +215,10 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
     start () {
       accepting = true
-      every('poll', pollMs, claim)
-      every('heartbeat', heartbeatMs, heartbeat)
-      every('recover', recoverMs, recover)
-      every('sweep', sweepMs, sweep)
+      loops.every('poll', pollMs, claim)
+      loops.every('heartbeat', heartbeatMs, heartbeat)
+      loops.every('recover', recoverMs, recover)
+      loops.every('sweep', sweepMs, sweep)
     },
 
     abort (number, reason) {
@@ -227,9 +227,9 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
     async stop (drainMs) {
       accepting = false
-      for (const name of ['poll', 'due', 'recover', 'sweep']) stopLoop(name)
+      loops.stop('poll', 'due', 'recover', 'sweep')
       // A claim under way may still bring jobs.
-      await claimed
+      await Promise.allSettled([claiming])
       const attempts = [...active.values()]
       const drained = Promise.all(attempts.map(({ done }) => done))
       if (attempts.length > 0) {
@@ -242,7 +242,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       releasing = true
       for (const { controller } of active.values()) controller.abort(new ShutdownReason('the server is shutting down'))
       await drained
-      stopLoop('heartbeat')
+      loops.stop('heartbeat')
     }
   }
 }
@@ -250,13 +250,4 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 /** Whether the attempt has lost the job for good, so that nothing of it may be recorded. */
 function isOver (signal: AbortSignal): boolean {
   return signal.aborted && !(signal.reason instanceof JobTimedOutReason) && !(signal.reason instanceof ShutdownReason)
-}
-
-/** The handler's outcome, or the signal's reason if that comes first. A handler that ignores its signal is left to itself. */
-async function unlessAborted<T> (signal: AbortSignal, handler: () => T): Promise<Awaited<T>> {
-  const aborted = new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => { resolve() }, { once: true })
-  })
-  const outcome = (async () => await handler())()
-  return await Promise.race([outcome, aborted.then(() => { throw signal.reason })])
 }

@@ -63,7 +63,10 @@ export function migrate (database: DatabaseSync, file: string): void {
     // WAL is a property of the file, and was set when it was made.
     return
   }
-  database.exec('PRAGMA journal_mode = WAL')
+  const mode = database.prepare('PRAGMA journal_mode = WAL').get()!.journal_mode
+  if (mode !== 'wal' && mode !== 'memory') {
+    throw new InvalidDatabaseError(`${file} is on a file system without the shared memory that SQLite's WAL needs: put it on a local disk, or use PostgreSQL`)
+  }
   database.exec('BEGIN IMMEDIATE')
   try {
     // Another process may have been faster.

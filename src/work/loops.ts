@@ -1,0 +1,41 @@
+import type { Clock } from './clock.ts'
+import type { Logger } from './log.ts'
+
+/** Named timers: of each name there is one. */
+export interface Loops {
+  /** Calls back once, after `ms`, in place of an earlier one of that name. */
+  after (name: string, ms: number, callback: () => void): void
+  /** Runs `work` now, and again `ms` after each end of it. A failure is logged, and the next turn tries again. */
+  every (name: string, ms: number, work: () => Promise<unknown>): void
+  /** What is under way ends by itself, and is not repeated. */
+  stop (...names: string[]): void
+}
+
+export function createLoops (clock: Clock, log: Logger): Loops {
+  const timers = new Map<string, () => void>()
+  const running = new Set<string>()
+
+  function after (name: string, ms: number, callback: () => void): void {
+    timers.get(name)?.()
+    timers.set(name, clock.after(ms, callback))
+  }
+
+  function every (name: string, ms: number, work: () => Promise<unknown>): void {
+    running.add(name)
+    work()
+      .catch((error: unknown) => { log.warn({ err: error }, `${name} failed, trying again in ${ms} ms`) })
+      .finally(() => { if (running.has(name)) after(name, ms, () => { every(name, ms, work) }) })
+  }
+
+  return {
+    after,
+    every,
+    stop (...names) {
+      for (const name of names) {
+        running.delete(name)
+        timers.get(name)?.()
+        timers.delete(name)
+      }
+    }
+  }
+}
