@@ -42,6 +42,14 @@ declare module 'fastify' {
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }
 
+  /** What an ordinary route with `config.logicApps` says of itself: as @fastify/swagger declares it. */
+  interface FastifySchema {
+    operationId?: string
+    summary?: string
+    description?: string
+    tags?: readonly string[]
+  }
+
   interface FastifyContextConfig {
     /** `true` marks an ordinary route as an action of the connector; generated routes carry what they are for. */
     logicApps?: true | OperationConfig

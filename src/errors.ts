@@ -15,7 +15,7 @@ export const DuplicateOperationError = createError('FST_LOGIC_APPS_DUPLICATE_OPE
 
 // The store.
 export const StoreUnavailableError = createError('FST_LOGIC_APPS_STORE_UNAVAILABLE', '%s', 503)
-export const InvalidDatabaseError = createError('FST_LOGIC_APPS_INVALID_DATABASE', '%s', 500)
+export const InvalidDatabaseError = createError('FST_LOGIC_APPS_INVALID_DATABASE', '%s', 503)
 export const SchemaVersionError = createError('FST_LOGIC_APPS_SCHEMA_VERSION', '%s', 500)
 export const LeaseLostError = createError('FST_LOGIC_APPS_LEASE_LOST',
   'job %s no longer belongs to this attempt: it ended, was canceled, or another worker took it over', 500)
@@ -42,6 +42,7 @@ export const LoopbackBaseUrlError = createError('FST_LOGIC_APPS_LOOPBACK_BASE_UR
 /** What a caller reads in `error.code`, by the `code` of the error. Ours first, then those of Fastify that are answered in our form. */
 export const wireCodes = {
   FST_LOGIC_APPS_STORE_UNAVAILABLE: 'StoreUnavailable',
+  FST_LOGIC_APPS_INVALID_DATABASE: 'StoreUnavailable',
   FST_LOGIC_APPS_JOB_NOT_FOUND: 'JobNotFound',
   FST_LOGIC_APPS_JOB_EXPIRED: 'JobExpired',
   FST_LOGIC_APPS_JOB_ALREADY_ENDED: 'JobAlreadyEnded',

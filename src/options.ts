@@ -2,8 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { InvalidOptionsError } from './errors.ts'
-import type { MonitorHooks, Role } from './operations/generated-route.ts'
-import { jobDefaultsSchema } from './operations/job-options.ts'
+import { monitorHooksFault, type MonitorHooks, type Role } from './operations/generated-route.ts'
+import { jobDefaultsSchema, optionFaults } from './operations/job-options.ts'
 import { assertFailureStatusCode } from './protocol/failure-status.ts'
 import { isLoopback, parseBaseUrl } from './protocol/location.ts'
 import type { Clock } from './work/clock.ts'
@@ -22,7 +22,7 @@ export type PlainOptions = Static<typeof optionsSchema>
 
 /** Options of the plugin. */
 export interface FastifyLogicAppsOptions extends Partial<PlainOptions> {
-  /** Scheme, host, port and path prefix under which callers reach this API. @default what the request says, with forwarded headers where Fastify trusts the peer */
+  /** Scheme, host, port and path prefix under which callers reach this API; as a function, of the request and of what the URL is for. @default what the request says, with forwarded headers where Fastify trusts the peer */
   baseUrl?: string | ((request: FastifyRequest, role: Role) => string)
   /** Signs the URLs handed out: at least 32 bytes. A list rotates: the first signs, all are accepted. @default a key file that the embedded store keeps */
   secret?: string | Uint8Array | (string | Uint8Array)[]
@@ -55,8 +55,7 @@ const minSecretBytes = 32
 export function checkOptions (options: FastifyLogicAppsOptions): CheckedOptions {
   const { baseUrl, secret, store, owner, monitorHooks, clock, ...rest } = options
   const plain = Value.Default(optionsSchema, Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)))
-  const faults = Value.Errors(optionsSchema, plain).map(({ instancePath, message, params }) =>
-    `${nameOf(instancePath, params)} ${message}`)
+  const faults = optionFaults(optionsSchema.properties, plain as object)
   const check = (fine: boolean, fault: string): void => { if (!fine) faults.push(fault) }
   const attempt = (work: () => void): void => {
     try {
@@ -72,8 +71,10 @@ export function checkOptions (options: FastifyLogicAppsOptions): CheckedOptions 
       `secret must be ${minSecretBytes} bytes or more of random text, or a list of such`)
   }
   check(owner === undefined || typeof owner === 'function', 'owner must be a function of the request')
-  check(store === undefined || typeof (store as Partial<Store>).claim === 'function', 'store must be a store, such as sqliteStore({ file })')
-  check(monitorHooks === undefined || typeof monitorHooks === 'object', 'monitorHooks must be an object of Fastify hooks, such as { onRequest }')
+  check(store === undefined || typeof (store as Partial<Store> | null)?.claim === 'function', 'store must be a store, such as sqliteStore({ file })')
+  check(clock === undefined || typeof (clock as Partial<Clock> | null)?.after === 'function', 'clock must be a clock: { now, monotonic, after }')
+  const hooksFault = monitorHooks === undefined ? undefined : monitorHooksFault(monitorHooks)
+  if (hooksFault !== undefined) faults.push(hooksFault)
   check(baseUrl === undefined || typeof baseUrl === 'string' || typeof baseUrl === 'function', 'baseUrl must be a string, or a function of the request')
 
   let checkedBaseUrl = baseUrl
@@ -84,12 +85,7 @@ export function checkOptions (options: FastifyLogicAppsOptions): CheckedOptions 
         `baseUrl must not be a loopback address in production: callers could not reach ${checkedBaseUrl}`)
     })
   }
-  if (rest.failureStatusCode !== undefined) attempt(() => { assertFailureStatusCode(rest.failureStatusCode!, 'failureStatusCode') })
+  if (Value.Check(jobDefaultsSchema.properties.failureStatusCode, rest.failureStatusCode)) attempt(() => { assertFailureStatusCode(rest.failureStatusCode!, 'failureStatusCode') })
   if (faults.length > 0) throw new InvalidOptionsError(`fastify-logic-apps: ${faults.join('; ')}`)
   return Object.freeze({ ...plain as PlainOptions, baseUrl: checkedBaseUrl, secrets, store, owner, monitorHooks, clock })
-}
-
-function nameOf (path: string, params: object): string {
-  const unknown = (params as { additionalProperties?: string[] }).additionalProperties
-  return unknown === undefined ? path.slice(1).replaceAll('/', '.') : unknown.join(', ')
 }

@@ -1,8 +1,10 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
-import { addAsyncAction, type OperationParts } from './operations/async-action.ts'
+import { addAsyncAction } from './operations/async-action.ts'
 import { createBaseUrl } from './operations/base-url.ts'
+import type { OperationParts } from './operations/job-operation.ts'
+import { toMs } from './operations/job-options.ts'
 import { describePlainActions } from './operations/plain-action.ts'
 import { createRegistry } from './operations/registry.ts'
 import { checkOptions, type FastifyLogicAppsOptions } from './options.ts'
@@ -42,7 +44,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     ids,
     operations,
     maxQueued: options.maxQueued,
-    defaults: { retentionMs: options.retentionSeconds * 1000, failureStatusCode: options.failureStatusCode },
+    defaults: { retentionMs: toMs(options.retentionSeconds), failureStatusCode: options.failureStatusCode },
     runner: () => runner
   })
   if (options.runners) runner = createJobRunner({ store, clock, log, ids, operations, concurrency: options.concurrency, onEnd: jobs.onEnd })
@@ -80,7 +82,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   })
   app.addHook('preClose', async () => {
     jobs.stop()
-    await runner?.stop(options.drainSeconds * 1000)
+    await runner?.stop(toMs(options.drainSeconds))
   })
 }
 

@@ -3,6 +3,7 @@ import { LoopbackBaseUrlError, InvalidRequestError } from '../errors.ts'
 import { baseUrlOf, isLoopback, parseBaseUrl } from '../protocol/location.ts'
 import type { Role } from './generated-route.ts'
 
+/** @param role What the URL is for: `status` for a `Location`, `operation` for an `Operation-Location`. */
 export type BaseUrl = (request: FastifyRequest, role: Role) => string
 
 /** What stands before the paths of the URLs we hand out: see the `baseUrl` option and design 3.8. */

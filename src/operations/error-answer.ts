@@ -12,8 +12,10 @@ export interface ErrorDocument {
 const retryAfterSeconds = 10
 
 /** A store's own words name files and hosts. */
+const storeAway = 'The service cannot store work at the moment. Try again later.'
 const publicMessages: Record<string, string> = {
-  FST_LOGIC_APPS_STORE_UNAVAILABLE: 'The service cannot store work at the moment. Try again later.'
+  FST_LOGIC_APPS_STORE_UNAVAILABLE: storeAway,
+  FST_LOGIC_APPS_INVALID_DATABASE: storeAway
 }
 
 const isOurs = (error: FastifyError): boolean => Object.hasOwn(wireCodes, error.code ?? '')
@@ -41,9 +43,10 @@ export function answerError (hostHandler?: ErrorHandler): ErrorHandler {
   return function (this: FastifyInstance, thrown: FastifyError, request: FastifyRequest, reply: FastifyReply) {
     const error = refusalOf(thrown)
     if (!isOurs(error)) {
-      // Thrown on, it reaches the error handler of the scope.
-      if (hostHandler === undefined) throw error
-      return hostHandler.call(this, error, request, reply)
+      if (hostHandler !== undefined) return hostHandler.call(this, error, request, reply)
+      // Thrown on, it reaches the error handler of the scope. What is no Error would be sent from there as a 200.
+      if (error instanceof Error) throw error
+      return request.server.errorHandler(error, request, reply)
     }
     const statusCode = error.statusCode ?? 500
     if (statusCode >= 500) request.log.error({ err: error }, error.message)

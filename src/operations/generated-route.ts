@@ -29,9 +29,18 @@ export interface MonitorHooks {
 
 const list = <T>(value: OneOrMore<T> | undefined): T[] => value === undefined ? [] : Array.isArray(value) ? value : [value]
 
+const hookNames = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization', 'onSend', 'onResponse', 'onError']
+
+/** What is wrong with hooks as the host gave them. Fastify would pass a misspelt one over, and with it perhaps the auth. */
+export function monitorHooksFault (hooks: unknown): string | undefined {
+  const isFine = typeof hooks === 'object' && hooks !== null && Object.entries(hooks as Record<string, unknown>).every(([name, value]) =>
+    hookNames.includes(name) && list(value).every((hook) => typeof hook === 'function'))
+  return isFine ? undefined : `monitorHooks must be an object of Fastify's request hooks, each a function or a list of functions: ${hookNames.join(', ')}`
+}
+
 /**
- * Fastify's request log without what the URL holds: a token there is a key to the job. The route's pattern says
- * enough. Replaces the host's own `req` serializer on these routes, since that would read the URL.
+ * Fastify's request log without what the URL holds, and without headers such as `Location`: a token there is a key to
+ * the job. The route's pattern says enough. Replaces the host's own serializers on these routes, which would read them.
  */
 const logSerializers = {
   req: (request: FastifyRequest) => ({
@@ -40,7 +49,8 @@ const logSerializers = {
     host: request.host,
     remoteAddress: request.ip,
     remotePort: request.socket?.remotePort
-  })
+  }),
+  res: (reply: { statusCode?: number }) => ({ statusCode: reply.statusCode })
 }
 
 /** What all generated routes have in common, laid over what the host asks for this one. */

@@ -1,8 +1,9 @@
-import { type Static, Type } from 'typebox'
+import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { InvalidOptionsError } from '../errors.ts'
 import { assertFailureStatusCode } from '../protocol/failure-status.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
+import { monitorHooksFault } from './generated-route.ts'
 import type { JobOptions, OperationSchema } from './types.ts'
 
 /** What holds for all jobs of the app, and which of it an operation can set for itself. */
@@ -31,6 +32,13 @@ const jobOptionsSchema = Type.Partial(Type.Object({
   retryBackoffSeconds: Type.Number({ minimum: 0 })
 }))
 
+/** What is wrong with each value, asked one by one: TypeBox stops after eight errors. */
+export function optionFaults (properties: Record<string, TSchema>, values: object): string[] {
+  return Object.entries(values).flatMap(([name, value]) => Object.hasOwn(properties, name)
+    ? Value.Errors(properties[name]!, value).slice(0, 1).map(({ message }) => `${name} ${message}`)
+    : [`${name} is not an option`])
+}
+
 const names = Object.keys(jobOptionsSchema.properties) as (keyof typeof jobOptionsSchema.properties)[]
 
 export type JobSettings = Omit<RunnableOperation, 'operationId' | 'handler' | 'encodeResult'> & { retryAfterSeconds: number, waitSeconds: number }
@@ -46,23 +54,34 @@ export function jobSettings (options: JobOptions & { schema: OperationSchema }, 
     throw new InvalidOptionsError(`${path}: schema.operationId is missing: jobs are kept under it, and the designer knows the operation by it`)
   }
   const own = Object.fromEntries(names.map((name) => [name, options[name]]).filter(([, value]) => value !== undefined)) as Pick<JobOptions, typeof names[number]>
-  const faults = Value.Errors(jobOptionsSchema, own).map(({ instancePath, message }) => `${instancePath.slice(1)} ${message}`)
+  const faults = optionFaults(jobOptionsSchema.properties, own)
   if (options.context !== undefined && typeof options.context !== 'function') faults.push('context must be a function of the request')
+  const hooksFault = options.monitorHooks === undefined ? undefined : monitorHooksFault(options.monitorHooks)
+  if (hooksFault !== undefined) faults.push(hooksFault)
+  if (Value.Check(failureStatusCode, own.failureStatusCode)) {
+    try {
+      assertFailureStatusCode(own.failureStatusCode, 'failureStatusCode')
+    } catch (error) {
+      faults.push((error as TypeError).message)
+    }
+  }
   if (faults.length > 0) throw new InvalidOptionsError(`${operationId} (${path}): ${faults.join('; ')}`)
-  if (own.failureStatusCode !== undefined) assertFailureStatusCode(own.failureStatusCode, `failureStatusCode of ${operationId}`)
 
   const merged = { ...defaults, ...own }
   return {
     retryAfterSeconds: merged.retryAfterSeconds,
     waitSeconds: merged.waitSeconds,
-    timeoutMs: merged.timeoutSeconds * 1000,
-    deferTimeoutMs: merged.deferTimeoutSeconds * 1000,
+    timeoutMs: toMs(merged.timeoutSeconds),
+    deferTimeoutMs: toMs(merged.deferTimeoutSeconds),
     failureStatusCode: merged.failureStatusCode,
-    retentionMs: defaults.retentionSeconds * 1000,
+    retentionMs: toMs(defaults.retentionSeconds),
     maxCrashes: defaults.maxCrashes,
     // The plugin's `concurrency` is counted over all operations, by the runner.
     concurrency: own.concurrency ?? Infinity,
     retries: own.retries,
-    backoffMs: (own.retryBackoffSeconds ?? 2) * 1000
+    backoffMs: toMs(own.retryBackoffSeconds ?? 2)
   }
 }
+
+/** Whole milliseconds: stores keep times as integers. */
+export const toMs = (seconds: number): number => Math.round(seconds * 1000)

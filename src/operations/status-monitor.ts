@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { JobAlreadyEndedError, JobExpiredError, JobNotFoundError, StoreUnavailableError } from '../errors.ts'
+import { InvalidDatabaseError, JobAlreadyEndedError, JobExpiredError, JobNotFoundError, StoreUnavailableError } from '../errors.ts'
+import { pathOfTarget } from '../protocol/location.ts'
 import type { JobRecord } from '../work/store.ts'
-import type { OperationParts } from './async-action.ts'
+import type { OperationParts } from './job-operation.ts'
 import { generatedRoute, withIgnoredBody, type MonitorHooks } from './generated-route.ts'
 import { answerOperation, answerPoll, answerUnknownYet, statusSchema, type JobUrls } from './job-answer.ts'
 import type { JobSettings } from './job-options.ts'
@@ -49,7 +50,7 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
     try {
       return await read(id)
     } catch (error) {
-      if (!(error instanceof StoreUnavailableError)) throw error
+      if (!(error instanceof StoreUnavailableError || error instanceof InvalidDatabaseError)) throw error
       request.log.warn({ err: error, jobId: id }, 'the store is away; a poll is asked to wait')
       return undefined
     }
@@ -110,5 +111,5 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
 
 /** The action's own path, as the caller of one of its jobs used it: without `/jobs/<token>`. */
 function actionPathOf (request: FastifyRequest): string {
-  return request.originalUrl.split('?', 1)[0]!.replace(/\/+$/, '').split('/').slice(0, -2).join('/')
+  return pathOfTarget(request.originalUrl).split('/').slice(0, -2).join('/')
 }

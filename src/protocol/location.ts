@@ -18,7 +18,7 @@ export function parseBaseUrl (value: string, what: string): string {
 /** Whether the engine could only reach itself there (peers, pain 2). */
 export function isLoopback (baseUrl: string): boolean {
   const { hostname } = new URL(baseUrl)
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || hostname === '0.0.0.0' || hostname.startsWith('127.')
+  return /^((.+\.)?localhost|127(\.\d+){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:7f[\da-f]{2}:[\da-f]+\])$/.test(hostname)
 }
 
 /** What a proxy says of the address that the caller used. */
@@ -34,7 +34,15 @@ export function baseUrlOf ({ protocol, host, port, prefix }: ForwardedAddress): 
   const authority = port === undefined || !/^\d{1,5}$/.test(port) ? host : `${host.replace(/:\d+$/, '')}:${port}`
   const path = prefix === undefined || !/^(\/[\w.~-]+)+\/?$/.test(prefix) ? '' : prefix
   const url = `${protocol}://${authority}${path}`
-  // Anything else in the host (a path, a user name, white space) would move the URL somewhere else.
-  if (!/^[\w.-]+(:\d{1,5})?$|^\[[\da-fA-F:.]+\](:\d{1,5})?$/.test(authority) || !URL.canParse(url)) return undefined
+  // Anything else in scheme or host (a path, a user name, white space) would move the URL somewhere else.
+  if (!/^https?$/.test(protocol) || !/^[\w.-]+(:\d{1,5})?$|^\[[\da-fA-F:.]+\](:\d{1,5})?$/.test(authority) || !URL.canParse(url)) return undefined
   return parseBaseUrl(url, 'the forwarded address')
+}
+
+/**
+ * The path that a request asks for, as it was written, without slashes at its end. A target can be a whole URL (RFC
+ * 9112, 3.2.2), and holds a fragment where a client is careless: Fastify's router takes both.
+ */
+export function pathOfTarget (target: string): string {
+  return target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0]!.replace(/\/+$/, '')
 }

@@ -41,7 +41,8 @@ export function createIdCodec (key: Uint8Array): IdCodec {
     },
     decode (id) {
       const bytes = id.length === idLength ? Buffer.from(id, 'base64url') : undefined
-      if (bytes?.length !== 16) return undefined
+      // Base64 has several spellings of the same bytes; only one of them was issued.
+      if (bytes?.length !== 16 || bytes.toString('base64url') !== id) return undefined
       const plain = decipher.update(bytes)
       if (plain[0] !== kindOfJob || plain[13] !== 0 || plain[14] !== 0 || plain[15] !== 0) return undefined
       return { number: plain.readUIntBE(1, 6), createdAt: plain.readUIntBE(7, 6) }

@@ -1,7 +1,7 @@
-import { inspect } from 'node:util'
 import { InvalidResultError, JobError } from '../errors.ts'
 import { isDeferred, type Job } from './job.ts'
 import type { Logger } from './log.ts'
+import { errorOf, logThrown } from './log-thrown.ts'
 import { retryDelayMs, type RetryPolicy } from './retry-policy.ts'
 import type { ClaimedJob, Failure, JobEnd, JobRecord, Transition } from './store.ts'
 
@@ -27,8 +27,11 @@ export class ShutdownReason extends Error { override readonly name = 'ShutdownRe
 export class JobEndedReason extends Error { override readonly name = 'JobEndedReason' }
 
 export function jobEnd (operation: Pick<RunnableOperation, 'retentionMs'>, now: number): { endedAt: number, expiresAt: number } {
-  return { endedAt: now, expiresAt: now + operation.retentionMs }
+  return { endedAt: now, expiresAt: later(now, operation.retentionMs) }
 }
+
+/** A time that every store can keep and give back, also where an option or a handler says "never" with a huge number. */
+const later = (now: number, ms: number): number => Math.min(Math.round(now + ms), Number.MAX_SAFE_INTEGER)
 
 export function failed (operation: Pick<RunnableOperation, 'retentionMs' | 'failureStatusCode'>, now: number, failure: Omit<Failure, 'statusCode'> & { statusCode?: number | undefined }): JobEnd {
   return { status: 'failed', failure: { ...failure, statusCode: failure.statusCode ?? operation.failureStatusCode }, ...jobEnd(operation, now) }
@@ -41,7 +44,7 @@ export function failureOf (error: JobError, log: Logger): Omit<Failure, 'statusC
   try {
     return { code, message, statusCode, details: JSON.parse(JSON.stringify(error.details)) as unknown }
   } catch (cause) {
-    log.error({ err: cause }, `the details of a JobError ("${code}") are no JSON value and were left out`)
+    logThrown(log, 'error', errorOf(cause), `the details of a JobError ("${code}") are no JSON value and were left out`)
     return { code, message, statusCode }
   }
 }
@@ -63,45 +66,44 @@ export type Outcome = { returned: unknown } | { thrown: unknown }
 
 /** What becomes of a job after an attempt. */
 export function decide (outcome: Outcome, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
-  if ('thrown' in outcome) return afterThrow(outcome.thrown, job, id, operation, now, log)
   try {
+    if ('thrown' in outcome) return afterThrow(errorOf(outcome.thrown), job, id, operation, now, log)
     return afterReturn(outcome.returned, operation, now, log)
-  } catch (error) {
-    // A serializer that throws: as much the handler's doing as a throw of its own.
-    return afterThrow(error, job, id, operation, now, log)
+  } catch (cause) {
+    // A serializer that throws, an error that cannot be read: as much the handler's doing as a throw of its own.
+    return afterThrow(new Error('what the handler left cannot be used', { cause }), job, id, operation, now, log)
   }
 }
 
 function afterReturn (value: unknown, operation: RunnableOperation, now: number, log: Logger): Transition {
   if (isDeferred(value)) {
     log.debug({}, 'job deferred')
-    return { status: 'running', deadline: now + operation.deferTimeoutMs }
+    return { status: 'running', deadline: later(now, operation.deferTimeoutMs) }
   }
   try {
     return { status: 'succeeded', result: operation.encodeResult(value), ...jobEnd(operation, now) }
   } catch (error) {
     if (!(error instanceof InvalidResultError)) throw error
-    log.error({ err: error }, 'job failed: its result does not fit the schema')
+    logThrown(log, 'error', error, 'job failed: its result does not fit the schema')
     return failed(operation, now, { code: 'InvalidResult', message: 'The job ended with a result that does not fit its schema.' })
   }
 }
 
-function afterThrow (error: unknown, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
+function afterThrow (error: Error, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
   if (error instanceof ShutdownReason) {
     log.info({}, 'job handed back to the queue: the server is shutting down')
     return { status: 'queued', dueAt: 0, failures: job.failures }
   }
   if (error instanceof JobError) {
-    log.warn({ err: error }, 'job failed')
+    logThrown(log, 'warn', error, 'job failed')
     return failed(operation, now, failureOf(error, log))
   }
-  const err = error instanceof Error ? error : new Error(`the handler threw ${inspect(error, { depth: 2 })}`)
   const delayMs = retryDelayMs(error, operation, job.failures, Math.random())
   if (delayMs !== undefined) {
-    log.warn({ err, delayMs: Math.round(delayMs) }, 'attempt failed, the job will run again')
-    return { status: 'queued', dueAt: now + Math.round(delayMs), failures: job.failures + 1 }
+    logThrown(log, 'warn', error, 'attempt failed, the job will run again', { delayMs: Math.round(delayMs) })
+    return { status: 'queued', dueAt: later(now, delayMs), failures: job.failures + 1 }
   }
-  log.error({ err }, 'job failed')
+  logThrown(log, 'error', error, 'job failed')
   return failed(operation, now, error instanceof JobTimedOutReason
     ? { code: 'JobTimedOut', message: 'The job took longer than it may.' }
     // The cause is for the log alone: it may hold anything.

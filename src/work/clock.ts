@@ -12,14 +12,18 @@ export interface Clock {
   after (ms: number, callback: () => void): () => void
 }
 
-/** setTimeout's own limit: longer waits would fire at once. */
+/** setTimeout's own limit: a longer wait would fire at once, so it is made of several. */
 const maxDelayMs = 2 ** 31 - 1
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after (ms, callback) {
-    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), maxDelayMs))
+    if (ms > maxDelayMs) {
+      let cancel = systemClock.after(maxDelayMs, () => { cancel = systemClock.after(ms - maxDelayMs, callback) })
+      return () => cancel()
+    }
+    const timer = setTimeout(callback, Math.max(ms, 0))
     return () => clearTimeout(timer)
   }
 }

@@ -41,6 +41,7 @@ export interface JobRunner {
 }
 
 interface ActiveAttempt {
+  id: string
   lease: Lease
   operation: RunnableOperation
   controller: AbortController
@@ -89,10 +90,12 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     const wanted = room()
     // When there is none, the end of an attempt wakes us.
     if (!accepting || limit <= 0 || wanted.length === 0) return
+    // Only where a claim follows: moved on in rounds without room too, the same operation could come first for ever.
+    firstOperation = (firstOperation + 1) % operations.size
     claiming = store.claim({ operations: wanted, limit, now: clock.now() })
     const { jobs, nextDueAt } = await claiming
     for (const job of jobs) begin(job)
-    if (nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
+    if (accepting && nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
     if (jobs.length > 0) claimAgain = true
   }
 
@@ -109,21 +112,23 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   function begin (job: ClaimedJob): void {
     const operation = operations.get(job.operation)!
     const attempt: ActiveAttempt = {
+      id: ids.encode(job),
       lease: { number: job.number, attempt: job.attempt },
       operation,
       controller: new AbortController(),
       done: Promise.resolve()
     }
     active.set(job.number, attempt)
-    attempt.done = run(job, attempt).finally(() => {
-      if (active.get(job.number) === attempt) active.delete(job.number)
-      wake()
-    })
+    attempt.done = run(job, attempt)
+      .catch((error: unknown) => { log.error({ err: error, jobNumber: job.number }, 'a job cannot be run: its record is damaged') })
+      .finally(() => {
+        if (active.get(job.number) === attempt) active.delete(job.number)
+        wake()
+      })
   }
 
   async function run (job: ClaimedJob, attempt: ActiveAttempt): Promise<void> {
-    const { operation, controller: { signal } } = attempt
-    const id = ids.encode(job)
+    const { id, operation, controller: { signal } } = attempt
     const request = JSON.parse(job.input) as JobRequest
     const jobLog = log.child({ jobId: id, operationId: operation.operationId, attempt: job.attempt, workflowRunId: request.tracking.workflowRunId })
     let to = refuse(job, operation, clock.now(), jobLog)
@@ -136,7 +141,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
         signal,
         request,
         clock,
-        report: (percentComplete, message) => reportProgress(id, attempt, percentComplete, message)
+        report: (percentComplete, message) => reportProgress(attempt, percentComplete, message)
       }))
       // Ended from outside, or another worker's: there is nothing left to say.
       if (isOver(signal)) return jobLog.debug({ err: signal.reason as Error }, 'attempt over')
@@ -161,10 +166,15 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     return await Promise.race([handled, aborted]).finally(cancelTimeout)
   }
 
-  async function reportProgress (id: string, attempt: ActiveAttempt, percentComplete: number, message: string): Promise<void> {
-    if (await report({ lease: attempt.lease, percentComplete, message })) return
+  async function reportProgress ({ id, lease, controller }: ActiveAttempt, percentComplete: number, message: string): Promise<void> {
+    try {
+      if (await report({ lease, percentComplete, message })) return
+    } catch (error) {
+      // The work is worth more than the news of it.
+      return log.warn({ err: error, jobId: id }, 'progress was not recorded')
+    }
     const lost = new LeaseLostError(id)
-    attempt.controller.abort(lost)
+    controller.abort(lost)
     throw lost
   }
 
@@ -195,7 +205,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     const lost = await store.heartbeat([...active.values()].map(({ lease }) => lease))
     for (const { number, attempt } of lost) {
       const entry = active.get(number)
-      if (entry?.lease.attempt === attempt) entry.controller.abort(new LeaseLostError(String(number)))
+      if (entry?.lease.attempt === attempt) entry.controller.abort(new LeaseLostError(entry.id))
     }
   }
 
@@ -207,7 +217,11 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   }
 
   async function sweep (): Promise<void> {
-    while (await store.sweep(clock.now(), sweepLimit) === sweepLimit) await new Promise((resolve) => { setImmediate(resolve) })
+    for (;;) {
+      const count = await store.sweep(clock.now(), sweepLimit)
+      if (count < sweepLimit || !accepting) return
+      await new Promise((resolve) => { setImmediate(resolve) })
+    }
   }
 
   return {

@@ -27,7 +27,7 @@ export interface Job<Input = unknown, Params = unknown, Query = unknown, Context
    */
   readonly signal: AbortSignal
   /**
-   * Shown by the polls that follow.
+   * Shown by the polls that follow. While the store is away, a report is logged and given up: the work goes on.
    *
    * @param percent 0 to 100.
    * @throws {TypeError} when percent is no such number.
@@ -58,6 +58,25 @@ export interface JobParts extends Pick<Job, 'id' | 'attempt' | 'log' | 'signal'>
 }
 
 export function createJob ({ id, attempt, log, signal, request, clock, report }: JobParts): Job {
+  async function sleep (ms: number): Promise<void> {
+    signal.throwIfAborted()
+    await new Promise<void>((resolve) => {
+      function wake (): void {
+        cancel()
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const cancel = clock.after(ms, wake)
+      signal.addEventListener('abort', wake)
+    })
+    signal.throwIfAborted()
+  }
+
+  async function progress (percent: number, message: string): Promise<void> {
+    signal.throwIfAborted()
+    await report(percent, message)
+  }
+
   return {
     id,
     attempt,
@@ -68,26 +87,19 @@ export function createJob ({ id, attempt, log, signal, request, clock, report }:
     context: request.context as undefined,
     log,
     signal,
-    async progress (percent, message = '') {
+    progress (percent, message = '') {
       if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100)) {
-        throw new TypeError(`job.progress(percent, message): percent must be a number from 0 to 100; got ${String(percent)}`)
+        return Promise.reject(new TypeError(`job.progress(percent, message): percent must be a number from 0 to 100; got ${String(percent)}`))
       }
-      signal.throwIfAborted()
-      await report(percent, String(message))
+      return harmless(progress(percent, String(message)))
     },
     defer: () => ({ [kDeferred]: true }),
-    async sleep (ms) {
-      signal.throwIfAborted()
-      await new Promise<void>((resolve) => {
-        function wake (): void {
-          cancel()
-          signal.removeEventListener('abort', wake)
-          resolve()
-        }
-        const cancel = clock.after(ms, wake)
-        signal.addEventListener('abort', wake)
-      })
-      signal.throwIfAborted()
-    }
+    sleep: (ms) => harmless(sleep(ms))
   }
+}
+
+/** Left unawaited, such as in the listener of a stream, it must not take the process down when the attempt ends. */
+function harmless<T> (promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
 }

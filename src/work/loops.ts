@@ -23,7 +23,7 @@ export function createLoops (clock: Clock, log: Logger): Loops {
   function every (name: string, ms: number, work: () => Promise<unknown>): void {
     running.add(name)
     work()
-      .catch((error: unknown) => { log.warn({ err: error }, `${name} failed, trying again in ${ms} ms`) })
+      .catch((error: unknown) => { if (running.has(name)) log.warn({ err: error }, `${name} failed, trying again in ${ms} ms`) })
       .finally(() => { if (running.has(name)) after(name, ms, () => { every(name, ms, work) }) })
   }
 

@@ -20,5 +20,6 @@ export function retryDelayMs (error: unknown, { retries, backoffMs }: RetryPolic
   const onRequest = error instanceof RetryableError
   if (failures >= (retries ?? (onRequest ? retriesOnRequest : 0))) return undefined
   if (onRequest && error.delaySeconds !== undefined) return error.delaySeconds * 1000
-  return Math.min(backoffMs * 2 ** failures, maxBackoffMs) * (0.5 + random / 2)
+  // 2 ** 1024 is Infinity, and no wait at all times that is NaN.
+  return Math.min(backoffMs * 2 ** Math.min(failures, 1000), maxBackoffMs) * (0.5 + random / 2)
 }

@@ -47,9 +47,11 @@ export interface JobRecord {
   failures: number
   /** How often its worker vanished. */
   crashes: number
+  /** As last reported, over all attempts; 100 once it succeeded. */
   percentComplete: number
   message: string
   createdAt: number
+  /** When it was first claimed. */
   startedAt: number | null
   endedAt: number | null
   /** JSON text of a succeeded job that has a result. */
@@ -66,7 +68,7 @@ export type SubmitOutcome =
   /** As many jobs as allowed are waiting. */
   | { outcome: 'full' }
 
-/** One attempt's right to a job. */
+/** One attempt's right to a job: an attempt has one holder, so that number and attempt say all. */
 export interface Lease {
   number: number
   attempt: number
@@ -88,7 +90,7 @@ export interface ClaimedJob extends JobRecord {
 
 export interface ClaimResult {
   jobs: ClaimedJob[]
-  /** When the next job of these operations that waits for a time is due, if any does. */
+  /** When the next job of these operations that waits for a time is due, if any does. What is due already does not count. */
   nextDueAt: number | null
 }
 
@@ -159,7 +161,7 @@ export interface Store {
    * shortly where several processes submit.
    */
   submit (jobs: NewJob[], limits: { maxQueued: number }): Promise<SubmitOutcome[]>
-  /** The records as last committed by any process, in the order asked, `undefined` for those that are not there. */
+  /** The records as last committed by any process, all of one moment, in the order asked, `undefined` for those that are not there. */
   get (numbers: number[]): Promise<(JobRecord | undefined)[]>
   /** Newest first. */
   list (filter: JobFilter): Promise<JobRecord[]>

@@ -13,17 +13,27 @@ export interface TestApp {
   logs: LogLine[]
 }
 
+/** Options as a test gives them: `undefined` takes a default of `createApp` back. */
+export type GivenOptions = { [Name in keyof FastifyLogicAppsOptions]?: FastifyLogicAppsOptions[Name] | undefined }
+
 /** An app with the plugin on an embedded store in memory and a clock that stands still; closed with the test. */
-export async function createApp (t: Test, options: FastifyLogicAppsOptions = {}, server: FastifyServerOptions = {}): Promise<TestApp> {
+export async function createApp (t: Test, options: GivenOptions = {}, server: FastifyServerOptions = {}): Promise<TestApp> {
   const clock = createManualClock()
-  const logs: LogLine[] = []
-  const app = Fastify({
-    ...server,
-    logger: { level: 'debug', stream: { write: (line: string) => { logs.push(JSON.parse(line) as LogLine) } } }
-  }) as unknown as FastifyInstance
+  const { app, logs } = createServer(server)
   t.teardown(() => closeApp(app, clock))
-  await app.register(fastifyLogicApps, { store: sqliteStore({ file: ':memory:' }), clock, baseUrl: 'https://api.example', ...options })
+  await app.register(fastifyLogicApps, {
+    store: sqliteStore({ file: ':memory:' }), clock, baseUrl: 'https://api.example', ...options
+  } as FastifyLogicAppsOptions)
   return { app, clock, logs }
+}
+
+/** A bare Fastify whose log is kept. `server.logger` may say more than the stream. */
+export function createServer (server: FastifyServerOptions = {}): Pick<TestApp, 'app' | 'logs'> {
+  const logs: LogLine[] = []
+  const stream = { write: (line: string) => { logs.push(JSON.parse(line) as LogLine) } }
+  const logger = typeof server.logger === 'object' ? server.logger : {}
+  const app = Fastify({ ...server, logger: { level: 'debug', ...logger, stream } }) as unknown as FastifyInstance
+  return { app, logs }
 }
 
 /** Closes an app whose jobs may still run: the time to drain them passes by hand. */

@@ -31,7 +31,20 @@ const busyTimeoutMs = 5
 const busyLimitMs = 5000
 
 // https://www.sqlite.org/rescode.html
-const code = { busy: 5, locked: 6, ioError: 10, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26 }
+const code = {
+  error: 1,
+  busy: 5,
+  locked: 6,
+  ioError: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  constraint: 19,
+  mismatch: 20,
+  misuse: 21,
+  range: 25,
+  notADatabase: 26
+}
 
 const openFile: OpenDatabase = (file) => new DatabaseSync(file, { timeout: busyTimeoutMs })
 
@@ -74,7 +87,6 @@ export function createConnection (file: string, openDatabase: OpenDatabase = ope
 
   function attempt<T> (begin: string, work: (transaction: Transaction) => T): T {
     if (closed) throw new StoreUnavailableError(`the store on ${file} is closed`)
-    // After an I/O error SQLite may have no usable connection left; once the disk has recovered a new one works.
     if (database === undefined) connect()
     try {
       sql(begin).run()
@@ -82,10 +94,19 @@ export function createConnection (file: string, openDatabase: OpenDatabase = ope
       sql('COMMIT').run()
       return result
     } catch (error) {
+      abandon(error)
+      throw error
+    }
+  }
+
+  /** Leaves nothing half done, and no connection that an error has made useless: the next call makes a new one. */
+  function abandon (error: unknown): void {
+    if (isOneOf(error, code.ioError, code.cannotOpen)) return disconnect()
+    try {
       // On a full disk SQLite has rolled back already, and ROLLBACK would throw.
       if (database!.isTransaction) database!.exec('ROLLBACK')
-      if (isOneOf(error, code.ioError, code.cannotOpen)) disconnect()
-      throw error
+    } catch {
+      disconnect()
     }
   }
 
@@ -116,6 +137,7 @@ export function createConnection (file: string, openDatabase: OpenDatabase = ope
         // SQLite's number means something within one connection only.
         return `${generation}:${String(sql('PRAGMA data_version').get()!.data_version)}`
       } catch (error) {
+        abandon(error)
         throw explain(error, file)
       }
     }
@@ -138,6 +160,7 @@ function explain (error: unknown, file: string): unknown {
   if (isOneOf(error, code.busy, code.locked)) {
     return new StoreUnavailableError(`${file} stayed locked by another process for ${busyLimitMs} ms`, { cause: error })
   }
+  if (isOneOf(error, code.error, code.constraint, code.mismatch, code.misuse, code.range)) return error
   const { code: name, syscall } = (error ?? {}) as NodeJS.ErrnoException
   if (name === 'ERR_SQLITE_ERROR' || syscall !== undefined) {
     return new StoreUnavailableError(`${file} cannot be used: ${(error as Error).message}. Check that the folder exists, is writable and has space`, { cause: error })

@@ -97,7 +97,7 @@ export function findDue ({ sql }: Transaction, { operations, limit, now }: Claim
       room -= rows.length
       due.push(...rows.map((row) => row.number as number))
     }
-    take("status = 'running' AND due_at <= ? ORDER BY due_at", now)
+    take("status = 'running' AND worker IS NULL AND due_at <= ? ORDER BY due_at", now)
     take("status = 'queued' AND due_at > 0 AND due_at <= ? ORDER BY due_at, number", now)
     take("status = 'queued' AND due_at = 0 ORDER BY number")
   }
@@ -105,8 +105,8 @@ export function findDue ({ sql }: Transaction, { operations, limit, now }: Claim
 }
 
 export function findNextDueAt ({ sql }: Transaction, { operations, now }: ClaimRequest): number | null {
-  const times = operations.flatMap(({ operation }) => ["status = 'queued'", "status = 'running'"].map((status) =>
-    sql(`SELECT min(due_at) AS due FROM jobs WHERE operation = ? AND ${status} AND due_at > ?`).get(operation, now)!.due as number | null))
+  const times = operations.flatMap(({ operation }) => ["status = 'queued'", "status = 'running' AND worker IS NULL"].map((waits) =>
+    sql(`SELECT min(due_at) AS due FROM jobs WHERE operation = ? AND ${waits} AND due_at > ?`).get(operation, now)!.due as number | null))
   return times.reduce((least, time) => time === null ? least : Math.min(least ?? time, time), null)
 }
 
@@ -115,8 +115,10 @@ export function claimJobs (transaction: Transaction, request: ClaimRequest, work
   keepWorker(transaction, worker)
   const jobs = findDue(transaction, request).map((number): ClaimedJob => {
     const before = sql('SELECT status, input FROM jobs JOIN job_inputs USING (number) WHERE number = ?').get(number)!
+    // A deadline stays, so that it outlives the worker that now takes it.
     sql(`
-      UPDATE jobs SET status = 'running', due_at = NULL, worker = ?, attempt = attempt + 1, started_at = coalesce(started_at, ?)
+      UPDATE jobs SET status = 'running', due_at = iif(status = 'queued', NULL, due_at), worker = ?, attempt = attempt + 1,
+        started_at = coalesce(started_at, ?)
       WHERE number = ?`
     ).run(worker, request.now, number)
     return { ...readJob(transaction, number)!, input: before.input as string, due: before.status === 'queued' ? 'run' : 'deadline' }
@@ -171,7 +173,8 @@ export function endJob ({ sql }: Transaction, number: number, end: JobEnd): void
 export function releaseWorker ({ sql }: Transaction, worker: string): number {
   sql('DELETE FROM workers WHERE id = ?').run(worker)
   return Number(sql(`
-    UPDATE jobs SET status = 'queued', due_at = 0, worker = NULL, crashes = crashes + 1 WHERE worker = ?`
+    UPDATE jobs SET status = iif(due_at IS NULL, 'queued', 'running'), due_at = coalesce(due_at, 0), worker = NULL, crashes = crashes + 1
+    WHERE worker = ?`
   ).run(worker).changes)
 }
 

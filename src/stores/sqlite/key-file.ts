@@ -1,14 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { InvalidDatabaseError } from '../../errors.ts'
 
-/**
- * The secret kept beside the database for hosts that set none: 32 random bytes, readable by the owner alone.
- *
- * @param isNew Whether the database never had a key file.
- */
-export function readKeyFile (file: string, isNew: boolean): Uint8Array {
-  if (isNew) createKeyFile(file)
+/** The secret kept beside the database for hosts that set none: 32 random bytes, readable by the owner alone. */
+export function readKeyFile (file: string): Uint8Array {
   let key: Buffer
   try {
     key = readFileSync(file)
@@ -19,15 +14,10 @@ export function readKeyFile (file: string, isNew: boolean): Uint8Array {
   return key
 }
 
-function createKeyFile (file: string): void {
-  // Written under another name and linked, so that a second process finds the whole key or none, and the first one wins.
-  const draft = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`
-  writeFileSync(draft, randomBytes(32), { mode: 0o600, flag: 'wx', flush: true })
-  try {
-    linkSync(draft, file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    rmSync(draft, { force: true })
-  }
+/** To be called by one process at a time. Renamed when it is whole; a draft that a killed process left is written over. */
+export function makeKeyFile (file: string): void {
+  if (existsSync(file)) return
+  const draft = `${file}.draft`
+  writeFileSync(draft, randomBytes(32), { mode: 0o600, flush: true })
+  renameSync(draft, file)
 }

@@ -26,7 +26,7 @@ const migrations = [`
     operation TEXT NOT NULL,
     owner TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'canceled')),
-    -- queued: not before (0 = at once); running and deferred: the deadline
+    -- queued: not before (0 = at once); deferred, also while a worker ends it: the deadline
     due_at INTEGER,
     worker TEXT,
     attempt INTEGER NOT NULL DEFAULT 0,
@@ -83,9 +83,10 @@ export function migrate (database: DatabaseSync, file: string): void {
 function readVersion (database: DatabaseSync, file: string): number {
   const pragma = (name: string): number => (database.prepare(`SELECT ${name} AS value FROM pragma_${name}`).get() as { value: number }).value
   const version = pragma('user_version')
-  if (pragma('application_id') !== applicationId) {
+  const owner = pragma('application_id')
+  if (owner !== applicationId) {
     const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }
-    if (tables > 0 || version !== 0) {
+    if (tables > 0 || version !== 0 || owner !== 0) {
       throw new InvalidDatabaseError(`${file} is the database of another program: name another file. Nothing was changed`)
     }
   }

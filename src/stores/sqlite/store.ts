@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto'
+import { realpathSync } from 'node:fs'
 import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
 import { createConnection, type OpenDatabase, type Transaction } from './connection.ts'
 import {
   claimJobs, countQueued, endJob, findDue, findNextDueAt, findRepeated, isHeld, keepWorker, listJobs, readJob, releaseWorker,
   reportProgress, settleJob, submitJob, sweepJobs
 } from './jobs.ts'
-import { readKeyFile } from './key-file.ts'
+import { makeKeyFile, readKeyFile } from './key-file.ts'
 import { createRecordCache } from './record-cache.ts'
 import { holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
 
@@ -18,6 +20,9 @@ const watchMs = 500
 export function createSqliteStore (file: string, worker: string, openDatabase?: OpenDatabase): Store {
   const connection = createConnection(file, openDatabase)
   const shared = file !== ':memory:'
+  /** What the files beside the database are named after: as for SQLite's own, not a symbolic link to it. */
+  let path = file
+  const memorySecret = randomBytes(32)
   const cache = createRecordCache()
   let cacheVersion = ''
   let queued: { count: number, version: string } | undefined
@@ -70,15 +75,15 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
   }
 
   /** Workers whose process is gone, or that have not moved for the time of a lease: frozen, or blocked. */
-  function findVanished (workers: { id: string, beat: number }[]): string[] {
+  function findVanished (workers: { id: string, beat: number }[]): { id: string, beat: number }[] {
     const now = host.clock.monotonic()
     return workers.filter(({ id, beat }) => {
       if (id === worker) return false
-      if (isWorkerGone(file, id)) return true
+      if (isWorkerGone(path, id)) return true
       const last = beats.get(id)
       if (last?.beat !== beat) beats.set(id, { beat, since: now })
       return last?.beat === beat && now - last.since >= host.leaseMs
-    }).map(({ id }) => id)
+    })
   }
 
   async function recover (): Promise<number> {
@@ -86,8 +91,11 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     const workers = await connection.read(({ sql }) => sql('SELECT id, beat FROM workers').all() as { id: string, beat: number }[])
     const vanished = findVanished(workers)
     if (vanished.length === 0) return 0
-    const count = await write((transaction) => vanished.reduce((sum, id) => sum + releaseWorker(transaction, id), 0))
-    for (const id of vanished) beats.delete(id)
+    // It may have moved since we looked, and a claim it made then must stay its own.
+    const count = await write((transaction) => vanished
+      .filter(({ id, beat }) => transaction.sql('SELECT 1 FROM workers WHERE id = ? AND beat = ?').get(id, beat) !== undefined)
+      .reduce((sum, { id }) => sum + releaseWorker(transaction, id), 0))
+    for (const { id } of vanished) beats.delete(id)
     cache.clear()
     queued = undefined
     return count
@@ -97,7 +105,10 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     host = storeHost
     try {
       await connection.open()
-      if (shared) lock = holdWorkerLock(file, worker)
+      if (shared) {
+        path = realpathSync(file)
+        lock = holdWorkerLock(path, worker)
+      }
       const row = await write((transaction) => {
         keepWorker(transaction, worker)
         return transaction.sql('SELECT id_key, has_key_file FROM store').get() as { id_key: Uint8Array, has_key_file: number }
@@ -119,10 +130,15 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
   }
 
   async function localSecret (hasKeyFile: boolean): Promise<Uint8Array> {
-    if (!shared) return new Uint8Array((await connection.read(({ sql }) => sql('SELECT randomblob(32) AS secret').get()))!.secret as Uint8Array)
-    const secret = readKeyFile(`${file}.key`, !hasKeyFile)
-    if (!hasKeyFile) await write(({ sql }) => { sql('UPDATE store SET has_key_file = 1').run() })
-    return secret
+    if (!shared) return memorySecret
+    if (!hasKeyFile) {
+      // Within the transaction no other process makes it too.
+      await write(({ sql }) => {
+        makeKeyFile(`${path}.key`)
+        sql('UPDATE store SET has_key_file = 1').run()
+      })
+    }
+    return readKeyFile(`${path}.key`)
   }
 
   return {
@@ -155,12 +171,16 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
       refreshCache()
       const cached = numbers.map((number) => cache.get(number))
       if (!cached.includes(undefined)) return cached
-      // Filled within the transaction's turn: later, a commit of ours could have made the record old.
-      return connection.read((transaction) => numbers.map((number) => {
-        const record = cache.get(number) ?? readJob(transaction, number)
-        if (record !== undefined) cache.set(record)
-        return record
-      }))
+      // The cache is filled within the transaction's turn: later, a commit of ours could have made the record old.
+      return connection.read((transaction) => {
+        // Again, now that the moment is fixed: another process may have committed in between.
+        refreshCache()
+        return numbers.map((number) => {
+          const record = cache.get(number) ?? readJob(transaction, number)
+          if (record !== undefined) cache.set(record)
+          return record
+        })
+      })
     },
 
     list: (filter) => connection.read((transaction) => listJobs(transaction, filter)),

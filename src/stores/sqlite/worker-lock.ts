@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { StoreUnavailableError } from '../../errors.ts'
 
 /*
  * Proof of life that no crash can fake: each worker holds a lock on a file of its own, and the kernel frees it when the
@@ -13,6 +14,17 @@ export interface WorkerLock {
   release (): void
 }
 
+function openLock (file: string): DatabaseSync {
+  try {
+    return new DatabaseSync(file, { timeout: 0 })
+  } catch (error) {
+    throw unusable(file, error)
+  }
+}
+
+const unusable = (file: string, error: unknown): Error =>
+  new StoreUnavailableError(`the lock file ${file} cannot be used: ${(error as Error).message}`, { cause: error })
+
 const fileOf = (database: string, worker: string): string => `${database}-worker-${worker}`
 
 /** Old enough that its process is past the instant between making the file and locking it. */
@@ -21,7 +33,7 @@ const strayAfterMs = 60_000
 export function holdWorkerLock (database: string, worker: string): WorkerLock {
   removeStrays(database)
   const file = fileOf(database, worker)
-  const lock = new DatabaseSync(file)
+  const lock = openLock(file)
   lock.exec('BEGIN EXCLUSIVE')
   return {
     release () {
@@ -35,14 +47,14 @@ export function holdWorkerLock (database: string, worker: string): WorkerLock {
 export function isWorkerGone (database: string, worker: string): boolean {
   const file = fileOf(database, worker)
   if (!existsSync(file)) return true
-  const lock = new DatabaseSync(file, { timeout: 0 })
+  const lock = openLock(file)
   try {
     lock.exec('BEGIN EXCLUSIVE')
     rmSync(file, { force: true })
     return true
   } catch (error) {
     if ((error as { errcode?: number }).errcode === 5) return false // SQLITE_BUSY: held
-    throw error
+    throw unusable(file, error)
   } finally {
     lock.close()
   }

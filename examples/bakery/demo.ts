@@ -1,0 +1,202 @@
+/*
+ * `npm run demo`: a workflow and the bakery talk, and you read along. The workflow is played by fetch, the bakery is
+ * server.ts in a process of its own, on a free port and a temporary folder. Ends with 0 when all went as promised.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+interface Answer { status: number, headers: Headers, body: { [name: string]: unknown, error?: { code: string } } }
+
+const startedAt = performance.now()
+const folder = mkdtempSync(join(tmpdir(), 'bakery-demo-'))
+const port = await findPort()
+const bakery = `http://127.0.0.1:${port}`
+let server: ChildProcess | undefined
+
+process.once('exit', () => {
+  server?.kill('SIGKILL')
+  // The killed process may still be writing for an instant.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+})
+process.once('SIGINT', () => { process.exit(130) })
+process.once('SIGTERM', () => { process.exit(143) })
+
+try {
+  await play()
+  console.log(`\nAll as promised, in ${seconds()} s.`)
+} catch (error) {
+  console.error(`\nThe demo failed after ${seconds()} s: ${(error as Error).message}`)
+  process.exitCode = 1
+}
+
+async function play (): Promise<void> {
+  explain('The bakery starts.')
+  await openBakery()
+
+  explain('A workflow orders a cake. Baking takes its time, so the answer comes before the cake: 202, where to ask for it (Location) and how soon (Retry-After).')
+  const order = await call('POST', `${bakery}/cakes`, { body: { flavour: 'lemon', message: 'Happy birthday', seconds: 3 } })
+  expectStatus(order, 202)
+  explain('The workflow asks there again and again, until the answer is no 202 any more. That answer is the cake.')
+  const cake = await follow(order)
+  expectStatus(cake, 200)
+  expect(cake.body.message === 'Happy birthday', 'the cake should say "Happy birthday"')
+
+  explain('Another order is canceled: DELETE of the same URL. The baker stops, and whoever asks is told.')
+  const canceled = await call('POST', `${bakery}/cakes`, { body: { flavour: 'carrot', seconds: 60 } })
+  expectStatus(canceled, 202)
+  expectStatus(await call('DELETE', locationOf(canceled)), 204)
+  expectFailure(await call('GET', locationOf(canceled)), 'JobCanceled')
+
+  explain('A cake that burns is a failed job. It answers a 4xx with the code that the baker threw, which fails the action in the workflow.')
+  expectFailure(await follow(await call('POST', `${bakery}/cakes`, { body: { flavour: 'burnt', seconds: 1 } })), 'CakeBurnt')
+
+  explain('The engine repeats an order when the answer to it was lost. It carries the same tracking id, so the bakery knows it: one Location, one cake.')
+  const repeated = { body: { flavour: 'vanilla', seconds: 1 }, headers: { 'x-ms-action-tracking-id': randomUUID() } }
+  const first = await call('POST', `${bakery}/cakes`, repeated)
+  const second = await call('POST', `${bakery}/cakes`, repeated)
+  expectStatus(second, 202)
+  expect(locationOf(first) === locationOf(second), 'both orders should have the same Location')
+
+  explain('A cake is in the oven when the server is killed, with SIGKILL: it can save nothing and say nothing.')
+  const interrupted = await call('POST', `${bakery}/cakes`, { body: { flavour: 'chocolate', seconds: 6 } })
+  const halfDone = await pollOnce(interrupted)
+  expect(halfDone.status === 202 && Number(halfDone.body.percentComplete) > 0, 'the cake should be in the oven by now')
+  await killBakery()
+  expect(await call('GET', locationOf(interrupted), {}, true) === undefined, 'a killed server should not answer')
+
+  explain('It is started again on the same folder. The order is still there, baking begins anew, and the same URL ends in the same cake.')
+  await openBakery()
+  const saved = await follow(interrupted)
+  expectStatus(saved, 200)
+  expect(saved.body.cakeId === interrupted.body.id, 'it should be the cake that was ordered before the kill')
+
+  explain('The bakery closes: SIGTERM.')
+  await closeBakery()
+}
+
+/** Calls, and shows what was said. Resolves to `undefined` where no answer is expected and none comes. */
+async function call (method: string, url: string, request?: { body?: object, headers?: Record<string, string> }): Promise<Answer>
+async function call (method: string, url: string, request: object, mayFail: true): Promise<Answer | undefined>
+async function call (method: string, url: string, { body, headers = {} }: { body?: object, headers?: Record<string, string> } = {}, mayFail = false): Promise<Answer | undefined> {
+  show(`${method} ${url.slice(bakery.length)}${body === undefined ? '' : `  ${JSON.stringify(body)}`}`)
+  for (const [name, value] of Object.entries(headers)) showMore(`${name}: ${value}`)
+  try {
+    const response = await fetch(url, {
+      method,
+      headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      body: body === undefined ? null : JSON.stringify(body),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(10_000)
+    })
+    const shown = ['location', 'retry-after'].filter((name) => response.headers.has(name)).map((name) => `${name}: ${response.headers.get(name)}`)
+    showMore(`-> ${[`${response.status} ${response.statusText}`, ...shown].join('   ')}`)
+    const text = await response.text()
+    if (text !== '') showMore(`   ${text}`)
+    return { status: response.status, headers: response.headers, body: text === '' ? {} : JSON.parse(text) as Answer['body'] }
+  } catch (error) {
+    const { code = 'no answer' } = (error as Error).cause as { code?: string } | undefined ?? {}
+    if (!mayFail) throw new Error(`${method} ${hideToken(url)} was not answered: ${code}`, { cause: error })
+    showMore(`-> no answer (${code})`)
+    return undefined
+  }
+}
+
+/** What the engine does with a 202: waits as long as it says, and asks where it says. */
+async function pollOnce (accepted: Answer): Promise<Answer> {
+  expectStatus(accepted, 202)
+  const retryAfter = Number(accepted.headers.get('retry-after'))
+  expect(Number.isInteger(retryAfter) && retryAfter > 0, 'a 202 should carry a Retry-After of whole seconds')
+  await delay(1000 * retryAfter)
+  return await call('GET', locationOf(accepted))
+}
+
+async function follow (accepted: Answer): Promise<Answer> {
+  let answer = await pollOnce(accepted)
+  for (let polls = 1; answer.status === 202; polls++) {
+    expect(polls < 10, 'the cake should be done by now')
+    answer = await pollOnce(answer)
+  }
+  return answer
+}
+
+function locationOf ({ headers }: Answer): string {
+  const location = headers.get('location') ?? ''
+  expect(location.startsWith(`${bakery}/cakes/jobs/`), 'a 202 should carry an absolute Location')
+  return location
+}
+
+async function openBakery (): Promise<void> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'server.ts')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', DATA_DIR: folder, BASE_URL: bakery, NODE_ENV: 'development' }
+  })
+  server = child
+  const ended = once(child, 'exit').then(([code, signal]) => { throw new Error(`the bakery ended before it was open (${signal ?? code})`) })
+  const [line] = await Promise.race([once(child.stdout, 'data'), ended]) as [Buffer]
+  ended.catch(() => {})
+  show(String(line).trim())
+}
+
+async function killBakery (): Promise<void> {
+  const ended = once(server!, 'exit')
+  server!.kill('SIGKILL')
+  await ended
+  show('SIGKILL: the server is gone')
+}
+
+async function closeBakery (): Promise<void> {
+  const ended = once(server!, 'exit')
+  server!.kill('SIGTERM')
+  const [code] = await ended
+  show(`the server ended with ${code}`)
+  expect(code === 0, 'the server should end with 0')
+}
+
+async function findPort (): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
+
+function expect (isSo: boolean, otherwise: string): asserts isSo {
+  if (!isSo) throw new Error(otherwise)
+}
+
+function expectStatus ({ status }: Answer, expected: number): void {
+  expect(status === expected, `the answer should be ${expected}, but it is ${status}`)
+}
+
+function expectFailure (answer: Answer, code: string): void {
+  expectStatus(answer, 422)
+  expect(answer.body.error?.code === code, `the error code should be ${code}, but it is ${answer.body.error?.code}`)
+}
+
+function explain (text: string): void {
+  console.log(`\n${text}`)
+}
+
+function show (text: string): void {
+  console.log(`${seconds().padStart(6)} s  ${hideToken(text)}`)
+}
+
+function showMore (text: string): void {
+  console.log(`          ${hideToken(text)}`)
+}
+
+function seconds (): string {
+  return ((performance.now() - startedAt) / 1000).toFixed(1)
+}
+
+/** Whoever has the token of a job can read and cancel it, so it goes into no log, not even into this one. */
+function hideToken (text: string): string {
+  return text.replaceAll(/(\/cakes\/\w+\/[\w-]{8})[\w-]+/g, '$1…')
+}

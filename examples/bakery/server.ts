@@ -1,0 +1,12 @@
+import { buildApp } from './app.ts'
+
+const { PORT = '3000', HOST = '127.0.0.1', DATA_DIR = './data', SECRET, LOG_LEVEL = 'warn' } = process.env
+const { BASE_URL = `http://${HOST}:${PORT}` } = process.env
+
+const app = await buildApp({ dataDir: DATA_DIR, baseUrl: BASE_URL, secret: SECRET, logger: { level: LOG_LEVEL } })
+
+// Cakes in the oven get ten seconds to finish; the next start bakes the others.
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => { app.close() })
+
+await app.listen({ port: Number(PORT), host: HOST })
+console.log(`The bakery is open at ${BASE_URL}`)

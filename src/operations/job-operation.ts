@@ -1,0 +1,84 @@
+import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import { InvalidOptionsError, InvalidResultError } from '../errors.ts'
+import type { IdCodec, TokenSigner } from '../protocol/token.ts'
+import type { RunnableOperation } from '../work/attempt.ts'
+import type { Clock } from '../work/clock.ts'
+import type { JobService } from '../work/jobs.ts'
+import type { BaseUrl } from './base-url.ts'
+import type { MonitorHooks } from './generated-route.ts'
+import { jobSettings, type JobDefaults, type JobSettings } from './job-options.ts'
+import type { Registry } from './registry.ts'
+import { createRequestRecorder, type RequestRecorder } from './request-recorder.ts'
+import { createSchemaCodec, type SchemaCodec } from './schema-codec.ts'
+import type { AsyncActionOptions, OperationSchema } from './types.ts'
+
+/** What the decorators work with: made once by the plugin. */
+export interface OperationParts {
+  defaults: JobDefaults
+  owner: ((request: FastifyRequest) => string | Promise<string>) | undefined
+  monitorHooks: MonitorHooks | undefined
+  clock: Clock
+  ids: IdCodec
+  tokens: TokenSigner
+  jobs: JobService
+  registry: Registry
+  baseUrl: BaseUrl
+}
+
+export type JobOperationOptions = AsyncActionOptions<OperationSchema, unknown, unknown>
+
+/** An operation whose work is done by jobs, as its routes need it. */
+export interface JobOperation {
+  operationId: string
+  settings: JobSettings
+  monitorHooks: MonitorHooks
+  recorder: RequestRecorder
+  /** What is left of the options: the host's, for the start route. */
+  route: RouteShorthandOptions
+}
+
+/**
+ * Makes an operation known to the registry, and so to the job runner.
+ *
+ * @throws {InvalidOptionsError} @throws {DuplicateOperationError}
+ */
+export function declareJobOperation (instance: FastifyInstance, path: string, options: JobOperationOptions, handler: RunnableOperation['handler'], parts: OperationParts): JobOperation {
+  const settings = jobSettings(options, parts.defaults, path)
+  const {
+    result, retryAfterSeconds: _1, waitSeconds: _2, timeoutSeconds: _3, deferTimeoutSeconds: _4, failureStatusCode: _5, concurrency: _6,
+    retries: _7, retryBackoffSeconds: _8, context, contextSchema, monitorHooks = parts.monitorHooks ?? {}, ...route
+  } = options
+  const { operationId } = options.schema
+  const { registry, owner } = parts
+  if (typeof handler !== 'function') throw new InvalidOptionsError(`${operationId} (${path}): the handler is missing: it is the last argument, after path and options`)
+  registry.declare(operationId, `POST ${instance.prefix}${path}`)
+
+  let resultCodec: SchemaCodec | undefined
+  let contextCodec: SchemaCodec | undefined
+  registry.whenComplete(() => {
+    const { validatorCompiler, serializerCompiler } = route
+    const compile = (schema: unknown, what: string): SchemaCodec | undefined => schema === undefined
+      ? undefined
+      : createSchemaCodec(instance, { schema, url: path, what: `${what} of ${operationId}`, validatorCompiler, serializerCompiler })
+    resultCodec = compile(result, 'result')
+    contextCodec = compile(contextSchema, 'contextSchema')
+  })
+  registry.addRunnable({ ...settings, operationId, handler, encodeResult: (value) => encodeResult(value, resultCodec, operationId) })
+  const recorder = createRequestRecorder({ operationId, context, contextCodec: () => contextCodec, owner })
+  return { operationId, settings, monitorHooks, recorder, route }
+}
+
+/** JSON text of a result, as its schema has it. */
+function encodeResult (value: unknown, codec: SchemaCodec | undefined, operationId: string): string | null {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch (error) {
+    throw new InvalidResultError(operationId, (error as Error).message, { cause: error })
+  }
+  if (codec === undefined) return text ?? null
+  // Through JSON first: what is checked is what will be read, dates as text and so on, and the handler's object stays as it is.
+  const checked = codec.validate(text === undefined ? undefined : JSON.parse(text))
+  if ('fault' in checked) throw new InvalidResultError(operationId, checked.fault)
+  return codec.serialize(checked.value)
+}

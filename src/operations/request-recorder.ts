@@ -1,0 +1,61 @@
+import type { FastifyRequest } from 'fastify'
+import { InvalidContextError, InvalidOptionsError } from '../errors.ts'
+import { trackingOf } from '../protocol/tracking-headers.ts'
+import type { JobOptions } from './types.ts'
+import type { SchemaCodec } from './schema-codec.ts'
+
+/** Whose a request is, and what of it is kept: the work is done later, perhaps by another process. */
+export interface RequestRecorder {
+  /** @throws {InvalidOptionsError} when the host's `owner` gives none. */
+  ownerOf (request: FastifyRequest): Promise<string>
+  /**
+   * The request as JSON text, and the part of it that decides what work is done.
+   *
+   * @throws {InvalidContextError}
+   */
+  record (request: FastifyRequest): Promise<{ text: string, fingerprinted: string }>
+}
+
+interface RecorderParts {
+  operationId: string
+  context: JobOptions['context']
+  /** Known when the app is ready. */
+  contextCodec: () => SchemaCodec | undefined
+  owner: ((request: FastifyRequest) => string | Promise<string>) | undefined
+}
+
+/** The owner of everything where the host names none. */
+const soleOwner = 'default'
+
+export function createRequestRecorder ({ operationId, context, contextCodec, owner }: RecorderParts): RequestRecorder {
+  async function contextOf (request: FastifyRequest): Promise<unknown> {
+    if (context === undefined) return undefined
+    const value = await context(request)
+    let plain: unknown
+    try {
+      plain = value === undefined ? undefined : JSON.parse(JSON.stringify(value))
+    } catch (error) {
+      throw new InvalidContextError(operationId, 'is no JSON value', { cause: error })
+    }
+    const checked = contextCodec()?.validate(plain) ?? { value: plain }
+    if ('fault' in checked) throw new InvalidContextError(operationId, `does not fit contextSchema: ${checked.fault}`)
+    return checked.value
+  }
+
+  return {
+    async ownerOf (request) {
+      if (owner === undefined) return soleOwner
+      const name: unknown = await owner(request)
+      // Never a default: it would mix up owners.
+      if (typeof name !== 'string' || name === '') throw new InvalidOptionsError('the owner option must give a non-empty string for every request')
+      return name
+    },
+
+    async record (request) {
+      const { body, params, query, headers } = request
+      const kept = { context: await contextOf(request), tracking: trackingOf(headers) }
+      const fingerprinted = JSON.stringify({ input: body, params, query })
+      return { text: `${fingerprinted.slice(0, -1)},${JSON.stringify(kept).slice(1)}`, fingerprinted }
+    }
+  }
+}

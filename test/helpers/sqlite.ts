@@ -1,0 +1,86 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { Test } from 'tap'
+import type { OpenDatabase } from '../../src/stores/sqlite/connection.ts'
+import { createSqliteStore } from '../../src/stores/sqlite/store.ts'
+import { createManualClock, type ManualClock } from '../../src/testing/index.ts'
+import { leaseMs } from '../../src/testing/store-contract/bench.ts'
+import type { Store, StoreIdentity } from '../../src/work/store.ts'
+
+export interface OpenedStore {
+  store: Store
+  identity: StoreIdentity
+  clock: ManualClock
+  /** Messages logged at warn and above. */
+  warnings: string[]
+}
+
+export interface OpenOptions {
+  openDatabase?: OpenDatabase | undefined
+  clock?: ManualClock
+  worker?: string
+}
+
+let workers = 0
+
+/** An open store on a file, closed with the test. */
+export async function openStore (t: Test, file: string, { openDatabase, clock = createManualClock(), worker = `test${++workers}` }: OpenOptions = {}): Promise<OpenedStore> {
+  const store = createSqliteStore(file, worker, openDatabase)
+  const warnings: string[] = []
+  const note = (_: unknown, message?: string): void => { warnings.push(message ?? '') }
+  const log = { debug () {}, info () {}, warn: note, error: note, child: () => log }
+  const identity = await store.open({ clock, log, leaseMs, wake () {} })
+  t.teardown(() => store.close())
+  return { store, identity, clock, warnings }
+}
+
+/** Called before each step of a connection, with its SQL; what it throws, the step throws. */
+export type BeforeStep = (sql: string, database: DatabaseSync) => void
+
+/** A database that tells of each step it takes, and fails where it is told to. */
+export function watchDatabase (before: BeforeStep): OpenDatabase {
+  return (file) => {
+    const database = new DatabaseSync(file, { timeout: 5 })
+    return intercept(database, {
+      exec (sql: string) {
+        before(sql, database)
+        database.exec(sql)
+      },
+      prepare (sql: string) {
+        const statement = database.prepare(sql)
+        const step = (method: 'run' | 'get' | 'all') => (...values: []): unknown => {
+          before(sql, database)
+          return statement[method](...values)
+        }
+        return intercept<StatementSync>(statement, { run: step('run'), get: step('get'), all: step('all') })
+      }
+    })
+  }
+}
+
+function intercept<T extends object> (target: T, methods: object): T {
+  return new Proxy(target, {
+    get (_, name) {
+      if (Object.hasOwn(methods, name)) return Reflect.get(methods, name) as unknown
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) as unknown : value
+    }
+  })
+}
+
+/** What node:sqlite throws. */
+export function sqliteError (errcode: number, message: string): Error {
+  return Object.assign(new Error(message), { code: 'ERR_SQLITE_ERROR', errcode, errstr: message })
+}
+
+/** All that is in the file, seen by a connection of its own; also checks that tables and indexes agree. */
+export function dump (file: string): Record<string, unknown[]> {
+  const database = new DatabaseSync(file)
+  try {
+    const [check] = database.prepare('PRAGMA integrity_check').all()
+    if (check?.integrity_check !== 'ok') throw new Error(`the database is damaged: ${String(check?.integrity_check)}`)
+    return Object.fromEntries(['workers', 'jobs', 'job_inputs', 'job_results'].map((table) =>
+      [table, database.prepare(`SELECT * FROM ${table} ORDER BY 1`).all().map((row) => ({ ...row }))]))
+  } finally {
+    database.close()
+  }
+}

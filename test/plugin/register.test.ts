@@ -1,0 +1,77 @@
+import Fastify from 'fastify'
+import { test } from 'tap'
+import logicApps, { fastifyLogicApps, type Store } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { createApp } from '../helpers/app.ts'
+import { addCakes, order, poll } from '../helpers/cakes.ts'
+
+const options = () => ({ store: sqliteStore({ file: ':memory:' }), baseUrl: 'https://api.example' })
+
+test('the plugin is the default export and the named one', async (t) => {
+  t.equal(logicApps, fastifyLogicApps)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(logicApps, options())
+  t.type(app.asyncAction, 'function')
+  t.type(app.logicApps.jobs.get, 'function')
+})
+
+test('registered again in the same scope, or in one below it, it throws', async (t) => {
+  const { app } = await createApp(t)
+  await t.rejects(Promise.resolve(app.register(logicApps, options())), { code: 'FST_LOGIC_APPS_ALREADY_REGISTERED' })
+  const second = await createApp(t)
+  await t.rejects(Promise.resolve(second.app.register(async (scope) => { await scope.register(logicApps, options()) })), { code: 'FST_LOGIC_APPS_ALREADY_REGISTERED' })
+})
+
+test('two scopes beside each other can have it each', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const north = app.register(async (scope) => {
+    await scope.register(logicApps, { ...options(), runners: false })
+    addCakes(scope)
+  }, { prefix: '/north' })
+  await north
+  await app.register(async (scope) => {
+    await scope.register(logicApps, { ...options(), runners: false })
+    addCakes(scope)
+  }, { prefix: '/south' })
+  const accepted = await app.inject({ method: 'POST', url: '/north/cakes', payload: { flavour: 'lemon' } })
+  t.equal(accepted.statusCode, 202)
+  t.equal((await poll(app, accepted)).statusCode, 202)
+  t.equal((await app.inject({ url: new URL(accepted.headers.location as string).pathname.replace('north', 'south') })).statusCode, 404)
+  t.notOk(app.hasDecorator('logicApps'))
+})
+
+test('a store that cannot be opened stops the app with its reason', async (t) => {
+  const store = { ...sqliteStore({ file: ':memory:' }), open: async () => { throw new Error('no such host') } }
+  await t.rejects(createApp(t, { store }), { message: 'no such host' })
+})
+
+test('a store that keeps no secret asks for the secret option', async (t) => {
+  const storeWithoutSecret = (): Store => {
+    const store = sqliteStore({ file: ':memory:' })
+    return { ...store, open: async (host) => ({ idKey: (await store.open(host)).idKey }) }
+  }
+  await t.rejects(createApp(t, { store: storeWithoutSecret() }), { code: 'FST_LOGIC_APPS_INVALID_OPTIONS', message: /secret is missing: this store keeps none/ })
+  const { app } = await createApp(t, { store: storeWithoutSecret(), secret: 'x'.repeat(32) })
+  addCakes(app)
+  t.equal((await poll(app, await order(app))).statusCode, 202)
+})
+
+test('closing the app closes the store, also when it never became ready', async (t) => {
+  let closed = 0
+  const inner = sqliteStore({ file: ':memory:' })
+  const app = Fastify()
+  await app.register(logicApps, { ...options(), store: { ...inner, close: async () => { closed++; await inner.close() } } })
+  await app.close()
+  t.equal(closed, 1)
+})
+
+test('work begins when the app is ready, and not before', async (t) => {
+  const { app, clock } = await createApp(t)
+  addCakes(app)
+  await clock.advance(60_000)
+  t.equal(clock.pending, 0)
+  await app.ready()
+  t.ok(clock.pending > 0)
+})
