@@ -27,7 +27,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   // The store is open before the first route is declared: a bad database stops the app here, with its reason.
   const store = options.store ?? defaultStore(log)
   let runner: JobRunner | undefined
-  const identity = await store.open({ clock, log, leaseMs, wake: () => runner?.wake() })
+  const identity = await store.open({ clock, log, leaseMs, wake: () => runner?.storeChanged() })
   app.addHook('onClose', async () => { await store.close() })
   const secrets = options.secrets ?? await identity.localSecret?.().then((secret) => [secret])
   if (secrets === undefined) throw new InvalidOptionsError('fastify-logic-apps: secret is missing: this store keeps none, and all replicas must have the same')

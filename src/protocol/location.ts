@@ -18,7 +18,7 @@ export function parseBaseUrl (value: string, what: string): string {
 /** Whether the engine could only reach itself there (peers, pain 2). */
 export function isLoopback (baseUrl: string): boolean {
   const { hostname } = new URL(baseUrl)
-  return /^((.+\.)?localhost|127(\.\d+){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:7f[\da-f]{2}:[\da-f]+\])$/.test(hostname)
+  return /^((.+\.)?localhost\.?|127(\.\d+){3}|0\.0\.0\.0|\[::1?\]|\[::ffff:7f[\da-f]{2}:[\da-f]+\])$/.test(hostname)
 }
 
 /** What a proxy says of the address that the caller used. */

@@ -34,6 +34,8 @@ export interface JobRunner {
   start (): void
   /** There may be work. */
   wake (): void
+  /** Another process wrote: there may be work, and a lease may be gone. */
+  storeChanged (): void
   /** The job ended or belongs to another now: its handler may stop. */
   abort (number: number, reason: Error): void
   /** Takes no more work, lets handlers finish for `drainMs`, then hands what is left back to the queue at once. */
@@ -129,10 +131,11 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
   async function run (job: ClaimedJob, attempt: ActiveAttempt): Promise<void> {
     const { id, operation, controller: { signal } } = attempt
-    const request = JSON.parse(job.input) as JobRequest
-    const jobLog = log.child({ jobId: id, operationId: operation.operationId, attempt: job.attempt, workflowRunId: request.tracking.workflowRunId })
+    let jobLog = log.child({ jobId: id, operationId: operation.operationId, attempt: job.attempt })
     let to = refuse(job, operation, clock.now(), jobLog)
     if (to === undefined) {
+      const request = JSON.parse(job.input) as JobRequest
+      jobLog = jobLog.child({ workflowRunId: request.tracking.workflowRunId })
       jobLog.debug({}, 'job started')
       const outcome = await runHandler(attempt, createJob({
         id,
@@ -226,6 +229,11 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
   return {
     wake,
+
+    storeChanged () {
+      wake()
+      heartbeat().catch((error: unknown) => { log.warn({ err: error }, 'cannot look after leases, trying again with the next heartbeat') })
+    },
 
     start () {
       accepting = true

@@ -1,0 +1,110 @@
+import { test } from 'tap'
+import fc from 'fast-check'
+import { createBatcher } from '../../src/work/batch.ts'
+import { createLatch } from '../helpers/latch.ts'
+import { check } from '../helpers/property.ts'
+import { watchRejections } from '../helpers/rejections.ts'
+
+const turn = async (): Promise<void> => await new Promise((resolve) => { setImmediate(resolve) })
+
+function createRecorder (maxItems?: number) {
+  const batches: number[][] = []
+  const ask = createBatcher(async (items: number[]) => { batches.push(items); return items.map((item) => item * 10) }, maxItems)
+  return { batches, ask }
+}
+
+test('what is asked in one turn goes together, and each gets its own answer', async (t) => {
+  const { batches, ask } = createRecorder()
+  t.same(await Promise.all([1, 2, 3].map(ask)), [10, 20, 30])
+  t.same(batches, [[1, 2, 3]])
+})
+
+test('what is asked in later microtasks of the turn still goes together', async (t) => {
+  const { batches, ask } = createRecorder()
+  const answers = [ask(1)]
+  await Promise.resolve()
+  await Promise.resolve()
+  answers.push(ask(2))
+  process.nextTick(() => answers.push(ask(3)))
+  await turn()
+  t.same(await Promise.all(answers), [10, 20, 30])
+  t.same(batches, [[1, 2, 3]])
+})
+
+test('what is asked in another turn goes by itself', async (t) => {
+  const { batches, ask } = createRecorder()
+  const first = ask(1)
+  await turn()
+  const second = ask(2)
+  t.same(await Promise.all([first, second]), [10, 20])
+  t.same(batches, [[1], [2]])
+})
+
+test('a batch that is under way holds up none that follow', async (t) => {
+  const gate = createLatch<number[]>()
+  let calls = 0
+  const ask = createBatcher(async (items: number[]) => ++calls === 1 ? await gate.promise : items)
+  const first = ask(1)
+  await turn()
+  t.equal(await ask(2), 2)
+  gate.open([1])
+  t.equal(await first, 1)
+})
+
+test('nothing asked, nothing run', async (t) => {
+  const { batches } = createRecorder()
+  await turn()
+  await turn()
+  t.same(batches, [])
+})
+
+test('more than the most that go together are split, in order', async (t) => {
+  const { batches, ask } = createRecorder(3)
+  const items = [1, 2, 3, 4, 5, 6, 7, 8]
+  t.same(await Promise.all(items.map(ask)), items.map((item) => item * 10))
+  t.same(batches, [[1, 2, 3], [4, 5, 6], [7, 8]])
+})
+
+test('what joins while a split batch is worked off is not forgotten', async (t) => {
+  const { batches, ask } = createRecorder(2)
+  const answers = [1, 2, 3].map(ask)
+  await turn()
+  answers.push(ask(4), ask(5))
+  t.same(await Promise.all(answers), [10, 20, 30, 40, 50])
+  t.same(batches.flat(), [1, 2, 3, 4, 5])
+  t.ok(batches.every(({ length }) => length <= 2))
+})
+
+test('an error is told to all of its batch, and to no other', async (t) => {
+  const ask = createBatcher(async (items: number[]) => {
+    if (items.includes(13)) throw new Error('unlucky')
+    return items
+  }, 2)
+  const outcomes = await Promise.allSettled([1, 2, 13, 4, 5].map(ask))
+  t.same(outcomes.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected', 'rejected', 'fulfilled'])
+  t.equal((outcomes[2] as PromiseRejectedResult).reason, (outcomes[3] as PromiseRejectedResult).reason)
+  t.equal(await ask(6), 6, 'and the next one works')
+})
+
+test('who does not wait for an answer misses no more than that', async (t) => {
+  const rejections = watchRejections(t)
+  const ask = createBatcher(async () => { throw new Error('no') })
+  ask(1).catch(() => {})
+  await t.rejects(ask(2), { message: 'no' })
+  t.same(rejections, [])
+})
+
+test('whatever is asked whenever, each gets its own answer, once, in order', async (t) => {
+  await check(t, fc.asyncProperty(fc.array(fc.array(fc.integer(), { maxLength: 12 }), { maxLength: 8 }), fc.integer({ min: 1, max: 5 }), async (turns, maxItems) => {
+    const { batches, ask } = createRecorder(maxItems)
+    const answers: Promise<number>[] = []
+    for (const items of turns) {
+      answers.push(...items.map(ask))
+      await turn()
+    }
+    const asked = turns.flat()
+    const given = await Promise.all(answers)
+    return given.every((answer, index) => answer === asked[index]! * 10) && batches.every(({ length }) => length >= 1 && length <= maxItems) &&
+      JSON.stringify(batches.flat()) === JSON.stringify(asked)
+  }))
+})
