@@ -1,0 +1,52 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { Client, Order } from './client.ts'
+import type { Run } from './server.ts'
+
+/** Design 3.2. */
+const recoveryLimitMs = 30_000
+
+/** The side file: each attempt ran once at most, and whatever ended well had run. */
+export function checkRuns (client: Client, orders: Order[], runs: Run[], startedAt: number[]): void {
+  const known = new Map(orders.map((order) => [order.id, order]))
+  const seen = new Set<string>()
+  for (const { id, attempt, value } of runs) {
+    const name = `${id} ${attempt}`
+    if (seen.has(name)) client.violation(`attempt ${attempt} of job ${id} ran twice`)
+    seen.add(name)
+    if (known.get(id)?.task.value !== value) client.violation(`job ${id} ran with ${value}, which nobody asked of it`)
+  }
+  for (const { id, end } of orders) {
+    if (end?.status !== 200) continue
+    const { attempt } = JSON.parse(end.text) as { attempt: number }
+    if (!seen.has(`${id} ${attempt}`)) client.violation(`job ${id} ended with the result of attempt ${attempt}, which never ran`)
+  }
+  const recoveryMs = longestRecovery(runs, startedAt)
+  if (recoveryMs > recoveryLimitMs) client.violation(`a job was taken up again only after ${recoveryMs} ms`)
+}
+
+/** The database is whole and holds just the jobs that were accepted, all of them ended. */
+export function checkDatabase (client: Client, folder: string, orders: Order[]): void {
+  const database = new DatabaseSync(join(folder, 'work.db'), { readOnly: true })
+  const integrity = database.prepare('PRAGMA integrity_check').get()!.integrity_check
+  if (integrity !== 'ok') client.violation(`integrity_check: ${String(integrity)}`)
+  const { jobs, open } = database.prepare('SELECT count(*) AS jobs, count(*) FILTER (WHERE ended_at IS NULL) AS open FROM jobs').get()!
+  if (jobs !== orders.length) client.violation(`${orders.length} orders were accepted, ${String(jobs)} jobs are recorded`)
+  if (open !== 0) client.violation(`${String(open)} jobs are recorded as not ended`)
+  const { inputs } = database.prepare('SELECT count(*) AS inputs FROM job_inputs').get()!
+  if (inputs !== jobs) client.violation(`${String(jobs)} jobs have ${String(inputs)} inputs`)
+  database.close()
+}
+
+/** From the start of a server, when it opens the store, to the next run of a job that a kill had interrupted. */
+export function longestRecovery (runs: Run[], startedAt: number[]): number {
+  const lastRunAt = new Map<string, number>()
+  let longest = 0
+  for (const { id, at } of runs) {
+    const start = startedAt.findLast((time) => time <= at)
+    const before = lastRunAt.get(id)
+    if (before !== undefined && start !== undefined && start >= before) longest = Math.max(longest, at - start)
+    lastRunAt.set(id, at)
+  }
+  return longest
+}
