@@ -10,6 +10,7 @@ export type { MonitorHooks, OperationConfig, Role } from './operations/generated
 export type { AsyncActionHandler, AsyncActionJob, AsyncActionOptions, JobOptions, OperationSchema } from './operations/types.ts'
 export type { ErrorDocument } from './operations/error-answer.ts'
 export type { Deferred, Job } from './work/job.ts'
+export { JobEndedReason, JobTimedOutReason, ShutdownReason } from './work/attempt.ts'
 export type { JobListFilter, Jobs, JobView } from './work/jobs.ts'
 
 // Writing a store, or replacing the clock.
