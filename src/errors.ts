@@ -33,6 +33,7 @@ export const InvalidContextError = createError('FST_LOGIC_APPS_INVALID_CONTEXT',
 
 // Starting a job.
 export const InvalidRequestError = createError('FST_LOGIC_APPS_INVALID_REQUEST', '%s', 400)
+export const UnsupportedBodyError = createError('FST_LOGIC_APPS_UNSUPPORTED_BODY', 'the request body must be JSON or text: the work is kept as JSON until it is done', 415)
 export const IdempotencyKeyReusedError = createError('FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED',
   'this idempotency key was used before with another request: send a new key for new work', 422)
 export const QueueFullError = createError('FST_LOGIC_APPS_QUEUE_FULL', 'too many jobs are waiting: try again later', 503)
@@ -47,6 +48,7 @@ export const wireCodes = {
   FST_LOGIC_APPS_JOB_EXPIRED: 'JobExpired',
   FST_LOGIC_APPS_JOB_ALREADY_ENDED: 'JobAlreadyEnded',
   FST_LOGIC_APPS_INVALID_REQUEST: 'InvalidRequest',
+  FST_LOGIC_APPS_UNSUPPORTED_BODY: 'UnsupportedMediaType',
   FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED: 'IdempotencyKeyReused',
   FST_LOGIC_APPS_QUEUE_FULL: 'QueueFull',
   FST_LOGIC_APPS_LOOPBACK_BASE_URL: 'LoopbackBaseUrl',
@@ -75,6 +77,7 @@ export type FastifyLogicAppsErrorCode =
   | 'FST_LOGIC_APPS_INVALID_RESULT'
   | 'FST_LOGIC_APPS_INVALID_CONTEXT'
   | 'FST_LOGIC_APPS_INVALID_REQUEST'
+  | 'FST_LOGIC_APPS_UNSUPPORTED_BODY'
   | 'FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED'
   | 'FST_LOGIC_APPS_QUEUE_FULL'
   | 'FST_LOGIC_APPS_LOOPBACK_BASE_URL'

@@ -13,10 +13,16 @@ export type { Deferred, Job } from './work/job.ts'
 export { JobEndedReason, JobTimedOutReason, ShutdownReason } from './work/attempt.ts'
 export type { JobListFilter, Jobs, JobView } from './work/jobs.ts'
 
-// Writing a store, or replacing the clock.
+// Writing a store, or replacing the clock. Until 1.0 the store port grows with each pattern of the engine.
 export type { Clock } from './work/clock.ts'
 export type { Logger } from './work/log.ts'
 export type * from './work/store.ts'
 
 // Errors: match their `code`.
-export * from './errors.ts'
+export {
+  AlreadyRegisteredError, DuplicateOperationError, IdempotencyKeyReusedError, InvalidContextError, InvalidDatabaseError,
+  InvalidOptionsError, InvalidRequestError, InvalidResultError, JobAlreadyEndedError, JobError, JobExpiredError, JobNotFoundError,
+  LeaseLostError, LoopbackBaseUrlError, OperationNotFoundError, QueueFullError, RetryableError, SchemaVersionError,
+  StoreUnavailableError, UnsupportedBodyError
+} from './errors.ts'
+export type { FastifyLogicAppsErrorCode, JobErrorOptions } from './errors.ts'

@@ -8,7 +8,7 @@ import { toMs } from './operations/job-options.ts'
 import { describePlainActions } from './operations/plain-action.ts'
 import { createRegistry } from './operations/registry.ts'
 import { checkOptions, type FastifyLogicAppsOptions } from './options.ts'
-import { createIdCodec, createTokenSigner } from './protocol/token.ts'
+import { createIdCodec, createTokenSigner, tokenLength } from './protocol/token.ts'
 import { defaultStore } from './default-store.ts'
 import { systemClock } from './work/clock.ts'
 import { createJobRunner, leaseMs, type JobRunner } from './work/job-runner.ts'
@@ -21,6 +21,7 @@ import { createJobService } from './work/jobs.ts'
 async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions): Promise<void> {
   if (app.hasDecorator('logicApps')) throw new AlreadyRegisteredError()
   const options = checkOptions(given)
+  assertTokensFit(app)
   const clock = options.clock ?? systemClock
   const log = app.log.child({ plugin: 'fastify-logic-apps' })
 
@@ -62,7 +63,8 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     registry
   }
   app.decorate('logicApps', {
-    jobs,
+    // What the host may do, and no more.
+    jobs: { get: jobs.get, list: jobs.list, cancel: jobs.cancel, complete: jobs.complete, fail: jobs.fail },
     isCapability ({ routeOptions, params }: FastifyRequest) {
       // The host's 404 has no config.
       const marked = (routeOptions.config as FastifyContextConfig | undefined)?.logicApps
@@ -84,6 +86,12 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     jobs.stop()
     await runner?.stop(toMs(options.drainSeconds))
   })
+}
+
+/** @throws {InvalidOptionsError} when Fastify would refuse the URLs we hand out. */
+function assertTokensFit ({ initialConfig }: FastifyInstance): void {
+  const { maxParamLength = tokenLength } = { ...initialConfig, ...initialConfig.routerOptions }
+  if (maxParamLength < tokenLength) throw new InvalidOptionsError(`fastify-logic-apps: Fastify's maxParamLength is ${maxParamLength}, the URLs handed out need ${tokenLength}`)
 }
 
 export const fastifyLogicApps = fp(logicApps, { name: 'fastify-logic-apps', fastify: '5.x' })

@@ -31,6 +31,8 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
   async function start (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     // Asked first: an address nobody can poll must not leave a job behind.
     const urlsOf = prepareUrls(request, pathOfTarget(request.originalUrl))
+    // Where the host asked for `attachValidation`: a job must not start from what its schema refuses.
+    if (request.validationError !== undefined) throw request.validationError
     const owner = await recorder.ownerOf(request)
     const { text, fingerprinted } = await recorder.record(request)
     const { job, repeated } = await jobs.accept({
@@ -61,9 +63,15 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
     url: path,
     schema: {
       ...schema,
-      response: { 202: statusSchema, ...(result === undefined ? {} : { 200: result }), ...schema.response as object | undefined }
+      response: { ...(instance.serializerCompiler === undefined ? { 202: statusSchema } : {}), ...(result === undefined ? {} : { 200: result }), ...schema.response as object | undefined }
     },
     handler: start
   })
-  addStatusMonitor(instance, path, { operationId, settings, monitorHooks, urlsOf: (request, id, actionPath) => prepareUrls(request, actionPath)(id), result }, parts)
+  addStatusMonitor(instance, path, {
+    operationId,
+    settings,
+    monitorHooks,
+    urlsOf: (request, id, actionPath) => prepareUrls(request, actionPath)(id),
+    result
+  }, parts)
 }

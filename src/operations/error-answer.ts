@@ -22,7 +22,7 @@ const isOurs = (error: FastifyError): boolean => Object.hasOwn(wireCodes, error.
 
 /** The request's fault, though it shows as a server's: a body nested deeper than validation or JSON can follow. */
 function refusalOf (error: FastifyError): FastifyError {
-  return error instanceof RangeError && error.message.startsWith('Maximum call stack')
+  return error instanceof RangeError && error.code === 'FST_ERR_VALIDATION'
     ? new InvalidRequestError('the request body is nested too deeply', { cause: error })
     : error
 }

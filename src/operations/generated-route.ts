@@ -1,6 +1,6 @@
 import type {
   FastifyReply, FastifyRequest, onErrorHookHandler, onRequestHookHandler, onResponseHookHandler, onSendHookHandler,
-  preHandlerHookHandler, preParsingHookHandler, preSerializationHookHandler, preValidationHookHandler, RouteShorthandOptions
+  preHandlerHookHandler, preParsingHookHandler, preValidationHookHandler, RouteShorthandOptions
 } from 'fastify'
 import { answerError } from './error-answer.ts'
 
@@ -15,13 +15,12 @@ export interface OperationConfig {
 
 type OneOrMore<T> = T | T[]
 
-/** Fastify's request hooks, for the routes that follow-up calls go to. */
+/** Fastify's request hooks, for the routes that follow-up calls go to. Not `preSerialization`: answers are texts already. */
 export interface MonitorHooks {
   onRequest?: OneOrMore<onRequestHookHandler>
   preParsing?: OneOrMore<preParsingHookHandler>
   preValidation?: OneOrMore<preValidationHookHandler>
   preHandler?: OneOrMore<preHandlerHookHandler>
-  preSerialization?: OneOrMore<preSerializationHookHandler>
   onSend?: OneOrMore<onSendHookHandler>
   onResponse?: OneOrMore<onResponseHookHandler>
   onError?: OneOrMore<onErrorHookHandler>
@@ -29,7 +28,7 @@ export interface MonitorHooks {
 
 const list = <T>(value: OneOrMore<T> | undefined): T[] => value === undefined ? [] : Array.isArray(value) ? value : [value]
 
-const hookNames = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization', 'onSend', 'onResponse', 'onError']
+const hookNames = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onSend', 'onResponse', 'onError']
 
 /** What is wrong with hooks as the host gave them. Fastify would pass a misspelt one over, and with it perhaps the auth. */
 export function monitorHooksFault (hooks: unknown): string | undefined {

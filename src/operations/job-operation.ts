@@ -6,7 +6,7 @@ import type { Clock } from '../work/clock.ts'
 import type { JobService } from '../work/jobs.ts'
 import type { BaseUrl } from './base-url.ts'
 import type { MonitorHooks } from './generated-route.ts'
-import { jobSettings, type JobDefaults, type JobSettings } from './job-options.ts'
+import { jobSettings, routeOptionsOf, type JobDefaults, type JobSettings } from './job-options.ts'
 import type { Registry } from './registry.ts'
 import { createRequestRecorder, type RequestRecorder } from './request-recorder.ts'
 import { createSchemaCodec, type SchemaCodec } from './schema-codec.ts'
@@ -44,10 +44,8 @@ export interface JobOperation {
  */
 export function declareJobOperation (instance: FastifyInstance, path: string, options: JobOperationOptions, handler: RunnableOperation['handler'], parts: OperationParts): JobOperation {
   const settings = jobSettings(options, parts.defaults, path)
-  const {
-    result, retryAfterSeconds: _1, waitSeconds: _2, timeoutSeconds: _3, deferTimeoutSeconds: _4, failureStatusCode: _5, concurrency: _6,
-    retries: _7, retryBackoffSeconds: _8, context, contextSchema, monitorHooks = parts.monitorHooks ?? {}, ...route
-  } = options
+  const { result, context, contextSchema, monitorHooks = parts.monitorHooks ?? {} } = options
+  const route = routeOptionsOf(options)
   const { operationId } = options.schema
   const { registry, owner } = parts
   if (typeof handler !== 'function') throw new InvalidOptionsError(`${operationId} (${path}): the handler is missing: it is the last argument, after path and options`)
@@ -80,5 +78,9 @@ function encodeResult (value: unknown, codec: SchemaCodec | undefined, operation
   // Through JSON first: what is checked is what will be read, dates as text and so on, and the handler's object stays as it is.
   const checked = codec.validate(text === undefined ? undefined : JSON.parse(text))
   if ('fault' in checked) throw new InvalidResultError(operationId, checked.fault)
-  return codec.serialize(checked.value)
+  // A schema that lets it be nothing: 204, since a serializer would make no JSON of it.
+  if (text === undefined) return null
+  const serialized: unknown = codec.serialize(checked.value)
+  if (typeof serialized !== 'string') throw new InvalidResultError(operationId, 'the serializer of the scope gave no text')
+  return serialized
 }

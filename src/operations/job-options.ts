@@ -1,3 +1,4 @@
+import type { RouteShorthandOptions } from 'fastify'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { InvalidOptionsError } from '../errors.ts'
@@ -40,6 +41,13 @@ export function optionFaults (properties: Record<string, TSchema>, values: objec
 }
 
 const names = Object.keys(jobOptionsSchema.properties) as (keyof typeof jobOptionsSchema.properties)[]
+
+const ownNames: readonly string[] = [...names, 'result', 'context', 'contextSchema', 'monitorHooks']
+
+/** What is left of an operation's options when its own are taken out: Fastify's, for the start route. */
+export function routeOptionsOf (options: object): RouteShorthandOptions {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !ownNames.includes(name)))
+}
 
 export type JobSettings = Omit<RunnableOperation, 'operationId' | 'handler' | 'encodeResult'> & { retryAfterSeconds: number, waitSeconds: number }
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { InvalidContextError, InvalidOptionsError } from '../errors.ts'
+import { InvalidContextError, InvalidOptionsError, InvalidRequestError, UnsupportedBodyError } from '../errors.ts'
 import { trackingOf } from '../protocol/tracking-headers.ts'
 import type { JobOptions } from './types.ts'
 import type { SchemaCodec } from './schema-codec.ts'
@@ -53,9 +53,24 @@ export function createRequestRecorder ({ operationId, context, contextCodec, own
 
     async record (request) {
       const { body, params, query, headers } = request
+      if (isBinary(body)) throw new UnsupportedBodyError()
       const kept = { context: await contextOf(request), tracking: trackingOf(headers) }
-      const fingerprinted = JSON.stringify({ input: body, params, query })
+      const fingerprinted = textOf({ input: body, params, query })
       return { text: `${fingerprinted.slice(0, -1)},${JSON.stringify(kept).slice(1)}`, fingerprinted }
     }
+  }
+}
+
+/** A stream or bytes, from a content type parser of the host: a job is kept as JSON, which would make something else of it. */
+function isBinary (body: unknown): boolean {
+  return ArrayBuffer.isView(body) || body instanceof ArrayBuffer || typeof (body as { pipe?: unknown } | null | undefined)?.pipe === 'function'
+}
+
+function textOf (request: object): string {
+  try {
+    return JSON.stringify(request)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new InvalidRequestError('the request body is nested too deeply', { cause: error })
   }
 }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifySchema, FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
+import type { FastifyInstance, FastifySchema, FastifySchemaCompiler, FastifySerializerCompiler, RouteShorthandOptions } from 'fastify'
 import { InvalidOptionsError } from '../errors.ts'
 
 /** Checks values against a JSON Schema and writes them by it, with the compilers of the scope: shared schemas, the host's Ajv options. */
@@ -14,6 +14,18 @@ interface CompilerHost {
   what: string
   validatorCompiler?: FastifySchemaCompiler<FastifySchema> | undefined
   serializerCompiler?: FastifySerializerCompiler<FastifySchema> | undefined
+}
+
+/**
+ * Compilers for our own routes in a scope whose host set its own: those may read another kind of schema (Zod's, say),
+ * and ours need no compiling. Where the host set none, Fastify's are left to do it: that also sets them up for the
+ * schemas of results.
+ */
+export function compilersForOwnSchemas (instance: FastifyInstance): Pick<RouteShorthandOptions, 'validatorCompiler' | 'serializerCompiler'> {
+  return {
+    ...(instance.validatorCompiler === undefined ? {} : { validatorCompiler: () => () => true }),
+    ...(instance.serializerCompiler === undefined ? {} : { serializerCompiler: () => (value: unknown) => JSON.stringify(value) })
+  }
 }
 
 /**

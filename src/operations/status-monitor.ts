@@ -6,6 +6,7 @@ import type { OperationParts } from './job-operation.ts'
 import { generatedRoute, withIgnoredBody, type MonitorHooks } from './generated-route.ts'
 import { answerOperation, answerPoll, answerUnknownYet, statusSchema, type JobUrls } from './job-answer.ts'
 import type { JobSettings } from './job-options.ts'
+import { compilersForOwnSchemas } from './schema-codec.ts'
 
 interface MonitoredOperation {
   operationId: string
@@ -27,6 +28,7 @@ const paramsSchema = {
 export function addStatusMonitor (instance: FastifyInstance, path: string, operation: MonitoredOperation, { tokens, ids, jobs }: OperationParts): void {
   const { operationId, settings: { retryAfterSeconds }, monitorHooks, urlsOf, result } = operation
   const base = path === '/' ? '' : path.replace(/\/+$/, '')
+  const compilers = compilersForOwnSchemas(instance)
 
   /** A genuine token is known without a read, so that a store that is away can be told from a job that never was. */
   function genuineId ({ params }: FastifyRequest<TokenRoute>): string {
@@ -57,7 +59,7 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
   }
 
   instance.route<TokenRoute>({
-    ...generatedRoute({ operationId, role: 'status' }, monitorHooks),
+    ...generatedRoute({ operationId, role: 'status' }, { ...compilers, ...monitorHooks }),
     method: 'GET',
     url: `${base}/jobs/:token`,
     schema: {
@@ -76,7 +78,7 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
   })
 
   instance.route<TokenRoute>({
-    ...generatedRoute({ operationId, role: 'operation' }, monitorHooks),
+    ...generatedRoute({ operationId, role: 'operation' }, { ...compilers, ...monitorHooks }),
     method: 'GET',
     url: `${base}/operations/:token`,
     schema: {
@@ -91,7 +93,7 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
   })
 
   instance.route<TokenRoute>({
-    ...generatedRoute({ operationId, role: 'cancel' }, withIgnoredBody(monitorHooks)),
+    ...generatedRoute({ operationId, role: 'cancel' }, { ...compilers, ...withIgnoredBody(monitorHooks) }),
     method: 'DELETE',
     url: `${base}/jobs/:token`,
     schema: {

@@ -1,4 +1,4 @@
-import type { FastifyRequest, FastifySchema, FastifyTypeProvider, RouteShorthandOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyRequest, FastifySchema, FastifyTypeProvider, RouteShorthandOptions } from 'fastify'
 import type { Deferred, Job } from '../work/job.ts'
 import type { MonitorHooks } from './generated-route.ts'
 
@@ -51,7 +51,8 @@ export interface AsyncActionOptions<S extends OperationSchema, Result, Context> 
   result?: Result
 }
 
-export type AsyncActionJob<S, Context, TypeProvider extends FastifyTypeProvider> = Job<
+/** With the logger that it is at run time: a child of Fastify's. */
+export type AsyncActionJob<S, Context, TypeProvider extends FastifyTypeProvider> = { readonly log: FastifyBaseLogger } & Job<
   Validated<TypeProvider, PartOf<S, 'body'>>,
   Validated<TypeProvider, PartOf<S, 'params'>>,
   Validated<TypeProvider, PartOf<S, 'querystring'>>,

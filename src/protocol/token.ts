@@ -20,6 +20,7 @@ export interface IdCodec {
 }
 
 const idLength = 22
+export const tokenLength = 2 * idLength
 const kindOfJob = 1
 
 /**
@@ -67,7 +68,7 @@ export function createTokenSigner (secrets: (string | Uint8Array)[]): TokenSigne
   return {
     sign: (id) => id + mac(keys[0]!, id),
     verify (token) {
-      if (token.length !== 2 * idLength) return undefined
+      if (token.length !== tokenLength) return undefined
       const id = token.slice(0, idLength)
       const given = Buffer.from(token.slice(idLength))
       return keys.some((key) => given.length === idLength && timingSafeEqual(given, Buffer.from(mac(key, id)))) ? id : undefined

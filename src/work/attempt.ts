@@ -1,4 +1,5 @@
 import { InvalidResultError, JobError } from '../errors.ts'
+import { assertFailureStatusCode } from '../protocol/failure-status.ts'
 import { isDeferred, type Job } from './job.ts'
 import type { Logger } from './log.ts'
 import { errorOf, logThrown } from './log-thrown.ts'
@@ -39,15 +40,30 @@ export function failed (operation: Pick<RunnableOperation, 'retentionMs' | 'fail
 
 /** A JobError as it is kept. Details that are no JSON are left out, since the rest of the answer must not be lost. */
 export function failureOf (error: JobError, log: Logger): Omit<Failure, 'statusCode'> & { statusCode: number | undefined } {
-  const { code, message, statusCode } = error
-  if (error.details === undefined) return { code, message, statusCode }
+  const { code, message } = error
+  const statusCode = statusCodeOf(error, log)
+  if (error.details === undefined) return { code: String(code), message: String(message), statusCode }
   try {
-    return { code, message, statusCode, details: JSON.parse(JSON.stringify(error.details)) as unknown }
+    return { code: String(code), message: String(message), statusCode, details: JSON.parse(JSON.stringify(error.details)) as unknown }
   } catch (cause) {
     logThrown(log, 'error', errorOf(cause), `the details of a JobError ("${code}") are no JSON value and were left out`)
-    return { code, message, statusCode }
+    return { code: String(code), message: String(message), statusCode }
   }
 }
+
+/** Checked again: whatever an error says that a subclass or a caller put together, a poll must end the action (design 3.7). */
+function statusCodeOf ({ statusCode, code }: JobError, log: Logger): number | undefined {
+  if (statusCode === undefined) return undefined
+  try {
+    assertFailureStatusCode(statusCode, `"statusCode" of a JobError ("${code}")`)
+    return statusCode
+  } catch (cause) {
+    log.error({ err: cause }, 'the status of a JobError was replaced by the operation\'s failureStatusCode')
+    return undefined
+  }
+}
+
+export const failedMessage = (id: string): string => `The job failed. Its id is ${id}.`
 
 /** What becomes of a job that was claimed but must not run, or `undefined` when it may. */
 export function refuse (job: ClaimedJob, operation: RunnableOperation, now: number, log: Logger): Transition | undefined {
@@ -107,5 +123,5 @@ function afterThrow (error: Error, job: JobRecord, id: string, operation: Runnab
   return failed(operation, now, error instanceof JobTimedOutReason
     ? { code: 'JobTimedOut', message: 'The job took longer than it may.' }
     // The cause is for the log alone: it may hold anything.
-    : { code: 'JobFailed', message: `The job failed. Its id is ${id}.` })
+    : { code: 'JobFailed', message: failedMessage(id) })
 }

@@ -1,12 +1,15 @@
-import { LeaseLostError } from '../errors.ts'
+import { InvalidDatabaseError, LeaseLostError, StoreUnavailableError } from '../errors.ts'
 import type { IdCodec } from '../protocol/token.ts'
-import { decide, JobTimedOutReason, refuse, ShutdownReason, type Outcome, type RunnableOperation } from './attempt.ts'
+import {
+  decide, failed, failedMessage, JobTimedOutReason, refuse, ShutdownReason, type Outcome, type RunnableOperation
+} from './attempt.ts'
 import { createBatcher } from './batch.ts'
+import { createClaimLoop } from './claim-loop.ts'
 import type { Clock } from './clock.ts'
-import { createJob, type Job, type JobRequest } from './job.ts'
+import { createJob, readRequest, type JobRequest } from './job.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
-import type { ClaimedJob, ClaimResult, Lease, ProgressReport, Settlement, Store, Transition } from './store.ts'
+import type { ClaimedJob, Lease, ProgressReport, Settlement, Store, Transition } from './store.ts'
 
 /** A worker that was silent for so long has lost its jobs. With the two intervals below it keeps the promise of 30 s. */
 export const leaseMs = 15_000
@@ -56,12 +59,9 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   const settle = createBatcher((settlements: Settlement[]) => store.settle(settlements))
   const report = createBatcher((reports: ProgressReport[]) => store.progress(reports))
   const loops = createLoops(clock, log)
+  const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'work', claimOnce)
   let accepting = false
   let releasing = false
-  let waking = false
-  let inRounds = false
-  let claiming: Promise<ClaimResult> | undefined
-  let claimAgain = false
   let firstOperation = 0
 
   /** How many more jobs of each operation may run. Begins with another operation each time, so that none is always last. */
@@ -72,43 +72,17 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     return [...all.slice(firstOperation), ...all.slice(0, firstOperation)].filter(({ limit }) => limit > 0)
   }
 
-  /** Claims until there is no due work or no room. One at a time: a wake-up meanwhile means another round. */
-  async function claim (): Promise<void> {
-    claimAgain = true
-    if (inRounds) return
-    inRounds = true
-    try {
-      while (claimAgain) {
-        claimAgain = false
-        await claimOnce()
-      }
-    } finally {
-      inRounds = false
-    }
-  }
-
-  async function claimOnce (): Promise<void> {
+  async function claimOnce (): Promise<boolean> {
     const limit = concurrency - active.size
     const wanted = room()
     // When there is none, the end of an attempt wakes us.
-    if (!accepting || limit <= 0 || wanted.length === 0) return
+    if (!accepting || limit <= 0 || wanted.length === 0) return false
     // Only where a claim follows: moved on in rounds without room too, the same operation could come first for ever.
     firstOperation = (firstOperation + 1) % operations.size
-    claiming = store.claim({ operations: wanted, limit, now: clock.now() })
-    const { jobs, nextDueAt } = await claiming
+    const { jobs, nextDueAt } = await store.claim({ operations: wanted, limit, now: clock.now() })
     for (const job of jobs) begin(job)
     if (accepting && nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
-    if (jobs.length > 0) claimAgain = true
-  }
-
-  /** All wake-ups of one turn, such as the ends of a settled batch, make one claim. */
-  function wake (): void {
-    if (waking || !accepting) return
-    waking = true
-    setImmediate(() => {
-      waking = false
-      claim().catch((error: unknown) => { log.warn({ err: error }, `cannot claim work, trying again within ${pollMs} ms`) })
-    })
+    return jobs.length > 0
   }
 
   function begin (job: ClaimedJob): void {
@@ -122,7 +96,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     }
     active.set(job.number, attempt)
     attempt.done = run(job, attempt)
-      .catch((error: unknown) => { log.error({ err: error, jobNumber: job.number }, 'a job cannot be run: its record is damaged') })
+      .catch((error: unknown) => { log.error({ err: error, jobId: attempt.id }, 'the runner failed on this job') })
       .finally(() => {
         if (active.get(job.number) === attempt) active.delete(job.number)
         wake()
@@ -134,18 +108,11 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     let jobLog = log.child({ jobId: id, operationId: operation.operationId, attempt: job.attempt })
     let to = refuse(job, operation, clock.now(), jobLog)
     if (to === undefined) {
-      const request = JSON.parse(job.input) as JobRequest
-      jobLog = jobLog.child({ workflowRunId: request.tracking.workflowRunId })
-      jobLog.debug({}, 'job started')
-      const outcome = await runHandler(attempt, createJob({
-        id,
-        attempt: job.attempt,
-        log: jobLog,
-        signal,
-        request,
-        clock,
-        report: (percentComplete, message) => reportProgress(attempt, percentComplete, message)
-      }))
+      const request = readRequest(job.input)
+      jobLog = jobLog.child({ workflowRunId: request?.tracking.workflowRunId })
+      const outcome: Outcome = request === undefined
+        ? { thrown: new Error('the record of the request is damaged: restore a backup') }
+        : await runHandler(attempt, request, jobLog)
       // Ended from outside, or another worker's: there is nothing left to say.
       if (isOver(signal)) return jobLog.debug({ err: signal.reason as Error }, 'attempt over')
       to = decide(outcome, job, id, operation, clock.now(), jobLog)
@@ -154,8 +121,19 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   }
 
   /** The handler's outcome, or the signal's reason if that comes first: a handler that ignores its signal is left to itself. */
-  async function runHandler ({ operation, controller }: ActiveAttempt, job: Job): Promise<Outcome> {
+  async function runHandler (attempt: ActiveAttempt, request: JobRequest, jobLog: Logger): Promise<Outcome> {
+    const { id, lease, operation, controller } = attempt
     const { signal } = controller
+    const job = createJob({
+      id,
+      attempt: lease.attempt,
+      log: jobLog,
+      signal,
+      request,
+      clock,
+      report: (percentComplete, message) => reportProgress(attempt, percentComplete, message)
+    })
+    jobLog.debug({}, 'job started')
     const cancelTimeout = clock.after(operation.timeoutMs, () => {
       controller.abort(new JobTimedOutReason(`the attempt took longer than ${operation.timeoutMs} ms`))
     })
@@ -182,14 +160,15 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   }
 
   /** A result must not be lost to a short outage of the store: tried until it is committed or the lease is gone. */
-  async function settleUntilDone (attempt: ActiveAttempt, to: Transition, jobLog: Logger): Promise<void> {
-    for (;;) {
+  async function settleUntilDone ({ lease, id, operation }: ActiveAttempt, outcome: Transition, jobLog: Logger): Promise<void> {
+    let to = outcome
+    for (let commit = settle; ;) {
       try {
-        const held = await settle({ lease: attempt.lease, to })
+        const held = await commit({ lease, to })
         if (!held) jobLog.warn({}, 'the outcome of this attempt was not recorded: the job ended, or another worker has it')
         else if ('endedAt' in to) {
           jobLog.debug({ status: to.status }, 'job ended')
-          onEnd(attempt.lease.number)
+          onEnd(lease.number)
         }
         return
       } catch (error) {
@@ -198,14 +177,26 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
           return
         }
         jobLog.warn({ err: error }, `cannot record the outcome of this attempt, trying again in ${settleRetryMs} ms`)
+        if (!(error instanceof StoreUnavailableError || error instanceof InvalidDatabaseError)) {
+          // Something in this batch is what no store can keep. Alone, the others go through; if it is this one, it has failed.
+          if (commit === settleAlone) to = failed(operation, clock.now(), { code: 'JobFailed', message: failedMessage(id) })
+          commit = settleAlone
+        }
         await new Promise<void>((resolve) => { clock.after(settleRetryMs, resolve) })
       }
     }
   }
 
-  async function heartbeat (): Promise<void> {
+  async function settleAlone (settlement: Settlement): Promise<boolean> {
+    const [held] = await store.settle([settlement])
+    return held!
+  }
+
+  const heartbeat = (): Promise<void> => dropLost((leases) => store.heartbeat(leases))
+
+  async function dropLost (ask: (leases: Lease[]) => Promise<Lease[]>): Promise<void> {
     if (active.size === 0) return
-    const lost = await store.heartbeat([...active.values()].map(({ lease }) => lease))
+    const lost = await ask([...active.values()].map(({ lease }) => lease))
     for (const { number, attempt } of lost) {
       const entry = active.get(number)
       if (entry?.lease.attempt === attempt) entry.controller.abort(new LeaseLostError(entry.id))
@@ -232,7 +223,9 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
     storeChanged () {
       wake()
-      heartbeat().catch((error: unknown) => { log.warn({ err: error }, 'cannot look after leases, trying again with the next heartbeat') })
+      // Only looked at: a write here would wake the other process, and so on without end.
+      dropLost((leases) => store.findLost(leases))
+        .catch((error: unknown) => { log.warn({ err: error }, 'cannot look after leases, trying again with the next heartbeat') })
     },
 
     start () {
@@ -251,7 +244,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       accepting = false
       loops.stop('poll', 'due', 'recover', 'sweep')
       // A claim under way may still bring jobs.
-      await Promise.allSettled([claiming])
+      await stopClaiming()
       const attempts = [...active.values()]
       const drained = Promise.all(attempts.map(({ done }) => done))
       if (attempts.length > 0) {

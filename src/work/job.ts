@@ -51,6 +51,16 @@ export interface JobRequest {
   tracking: Tracking
 }
 
+/** `undefined` for what is no record of a request. */
+export function readRequest (text: string): JobRequest | undefined {
+  try {
+    const request = JSON.parse(text) as Partial<JobRequest> | null
+    return request?.tracking === undefined ? undefined : request as JobRequest
+  } catch {
+    return undefined
+  }
+}
+
 export interface JobParts extends Pick<Job, 'id' | 'attempt' | 'log' | 'signal'> {
   request: JobRequest
   clock: Clock

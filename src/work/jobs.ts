@@ -132,7 +132,7 @@ export function createJobService ({ store, clock, log, ids, operations, maxQueue
   }
 
   async function lookUp (id: string): Promise<JobRecord | undefined> {
-    const name = ids.decode(id)
+    const name = typeof id === 'string' ? ids.decode(id) : undefined
     const job = name === undefined ? undefined : await find(name.number)
     return job?.createdAt === name?.createdAt ? job : undefined
   }
@@ -191,6 +191,7 @@ export function createJobService ({ store, clock, log, ids, operations, maxQueue
     },
 
     async list ({ operationId, owner, status, before, limit = 100 } = {}) {
+      if (!Number.isInteger(limit) || limit < 1) throw new TypeError('jobs.list({ limit }): limit must be a whole number, 1 or more')
       const name = before === undefined ? undefined : ids.decode(before)
       if (before !== undefined && name === undefined) throw new JobNotFoundError()
       const records = await store.list({ operation: operationId, owner, status, before: name?.number, limit })

@@ -173,6 +173,8 @@ export interface Store {
   claim (request: ClaimRequest): Promise<ClaimResult>
   /** Keeps these leases alive; resolves to those that are lost. */
   heartbeat (leases: Lease[]): Promise<Lease[]>
+  /** Resolves to those of these leases that are lost, and writes nothing. */
+  findLost (leases: Lease[]): Promise<Lease[]>
   /** Resolves to whether each lease still held; progress of a lost lease is not kept. */
   progress (reports: ProgressReport[]): Promise<boolean[]>
   /** Ends attempts, all in one commit. Resolves to whether each lease still held; what a lost lease wanted is not done. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { InvalidDatabaseError } from '../../errors.ts'
 
 /** The secret kept beside the database for hosts that set none: 32 random bytes, readable by the owner alone. */
@@ -20,4 +21,12 @@ export function makeKeyFile (file: string): void {
   const draft = `${file}.draft`
   writeFileSync(draft, randomBytes(32), { mode: 0o600, flush: true })
   renameSync(draft, file)
+  // The new name must outlive a power cut, as the database's note of it does. Windows syncs no folders.
+  if (process.platform === 'win32') return
+  const folder = openSync(dirname(file), 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
 }

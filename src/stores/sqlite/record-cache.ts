@@ -9,7 +9,7 @@ export interface RecordCache {
 }
 
 const maxRecords = 20_000
-const maxResultLength = 4096
+const maxTextLength = 4096
 
 export function createRecordCache (): RecordCache {
   // A Map keeps insertion order: the first entry is the one put in the longest ago.
@@ -17,11 +17,17 @@ export function createRecordCache (): RecordCache {
   return {
     get: (number) => records.get(number),
     set (record) {
-      if ((record.result?.length ?? 0) > maxResultLength) return
+      if (textLength(record) > maxTextLength) return
       if (records.size >= maxRecords) records.delete(records.keys().next().value!)
       records.set(record.number, record)
     },
     delete: (number) => { records.delete(number) },
     clear: () => { records.clear() }
   }
+}
+
+/** Of everything in a record that has no size of its own. Details are few: measured as the text they were read from. */
+function textLength ({ result, message, owner, failure }: JobRecord): number {
+  const failureLength = failure === null ? 0 : failure.message.length + (failure.details === undefined ? 0 : JSON.stringify(failure.details).length)
+  return (result?.length ?? 0) + message.length + owner.length + failureLength
 }

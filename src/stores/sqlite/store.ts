@@ -147,6 +147,9 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     async close () {
       try {
         if (lock !== undefined) await write((transaction) => { releaseWorker(transaction, worker) })
+      } catch (error) {
+        // Whoever opens the file next finds our lock free, and gives back what we held.
+        host.log.warn({ err: error }, 'the store was closed without giving back what it held')
       } finally {
         letGo()
       }
@@ -199,6 +202,8 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
       keepWorker(transaction, worker)
       return leases.filter((lease) => !isHeld(transaction, lease, worker))
     }),
+
+    findLost: (leases) => connection.read((transaction) => leases.filter((lease) => !isHeld(transaction, lease, worker))),
 
     async progress (reports) {
       const kept = await write((transaction) => reports.map((report) => reportProgress(transaction, report, worker)))

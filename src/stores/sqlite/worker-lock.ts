@@ -34,7 +34,13 @@ export function holdWorkerLock (database: string, worker: string): WorkerLock {
   removeStrays(database)
   const file = fileOf(database, worker)
   const lock = openLock(file)
-  lock.exec('BEGIN EXCLUSIVE')
+  try {
+    lock.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    lock.close()
+    rmSync(file, { force: true })
+    throw unusable(file, error)
+  }
   return {
     release () {
       lock.close()
@@ -50,14 +56,15 @@ export function isWorkerGone (database: string, worker: string): boolean {
   const lock = openLock(file)
   try {
     lock.exec('BEGIN EXCLUSIVE')
-    rmSync(file, { force: true })
-    return true
   } catch (error) {
     if ((error as { errcode?: number }).errcode === 5) return false // SQLITE_BUSY: held
     throw unusable(file, error)
   } finally {
     lock.close()
   }
+  // Closed before: Windows removes no file that is open.
+  rmSync(file, { force: true })
+  return true
 }
 
 /** Files of processes killed before the database knew them: nobody else would ever look. */
