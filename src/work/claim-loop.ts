@@ -12,9 +12,10 @@ export interface ClaimLoop {
 
 /**
  * @param what For the log: what could not be claimed.
+ * @param pollMs For the log: when the caller claims in any case.
  * @param claimOnce Resolves to whether there may be more.
  */
-export function createClaimLoop (log: Logger, what: string, claimOnce: () => Promise<boolean>): ClaimLoop {
+export function createClaimLoop (log: Logger, what: string, pollMs: number, claimOnce: () => Promise<boolean>): ClaimLoop {
   const stopped = new AbortController()
   let waking = false
   let again = false
@@ -45,7 +46,7 @@ export function createClaimLoop (log: Logger, what: string, claimOnce: () => Pro
     waking = true
     setImmediate(() => {
       waking = false
-      claim().catch((error: unknown) => { log.warn({ err: error }, `cannot claim ${what}, trying again within a few seconds`) })
+      claim().catch((error: unknown) => { log.warn({ err: error }, `cannot claim ${what}, trying again within ${pollMs} ms`) })
     })
   }
 

@@ -59,7 +59,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   const settle = createBatcher((settlements: Settlement[]) => store.settle(settlements))
   const report = createBatcher((reports: ProgressReport[]) => store.progress(reports))
   const loops = createLoops(clock, log)
-  const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'work', claimOnce)
+  const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'work', pollMs, claimOnce)
   let accepting = false
   let releasing = false
   let firstOperation = 0

@@ -90,7 +90,7 @@ test('a hook that throws what is no Error refuses all the same, as on any route 
   t.same([refused.statusCode, refused.json()], [401, { problem: 'who are you?' }])
 })
 
-test('setSchemaErrorFormatter and attachValidation of the host keep their meaning', async (t) => {
+test('setSchemaErrorFormatter and attachValidation of the host keep their meaning, but no job starts from a body that does not fit', async (t) => {
   const { app } = await createApp(t)
   app.setSchemaErrorFormatter(() => new Error('in our own words'))
   let seen: string | undefined
@@ -101,7 +101,8 @@ test('setSchemaErrorFormatter and attachValidation of the host keep their meanin
     preHandler: async (request: { validationError?: Error }) => { seen = request.validationError?.message }
   }, '/attached')
   t.match((await order(app, {})).json(), { error: { code: 'InvalidRequest', message: 'in our own words' } })
-  t.equal((await app.inject({ method: 'POST', url: '/attached', payload: {} })).statusCode, 202)
+  t.equal((await app.inject({ method: 'POST', url: '/attached', payload: {} })).statusCode, 400)
+  t.same(await app.logicApps.jobs.list(), [])
   t.equal(seen, 'in our own words')
 })
 

@@ -1,8 +1,8 @@
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { test, type Test } from 'tap'
-import { accept, canceled, claim, leaseOf, newJob, plenty, start, succeeded } from '../../src/testing/store-contract/bench.ts'
+import { accept, acceptAndClaim, canceled, claim, leaseOf, newJob, plenty, start, succeeded } from '../../src/testing/store-contract/bench.ts'
 import type { ClaimedJob, Store } from '../../src/work/store.ts'
 import { dump, openStore, sqliteError, watchDatabase, type BeforeStep } from '../helpers/sqlite.ts'
 import { createTempDir } from '../helpers/temp-dir.ts'
@@ -172,4 +172,23 @@ test('a worker whose store was away goes on with the leases it holds', async (t)
   t.same(await store.heartbeat([leaseOf(job!)]), [])
   t.same(await store.settle([{ lease: leaseOf(job!), to: succeeded() }]), [true])
   t.ok(warnings.length <= 2, 'the log is not flooded')
+})
+
+test('a store on a full disk closes all the same, and says what it left', async (t) => {
+  const file = join(createTempDir(t), 'jobs.db')
+  let full = false
+  const { store, warnings } = await openStore(t, file, { openDatabase: watchDatabase(() => { if (full) throw sqliteError(13, 'database or disk is full') }) })
+  const job = await acceptAndClaim(store)
+  full = true
+  await store.close()
+  t.match(warnings, ['the store was closed without giving back what it held'])
+  const { store: next } = await openStore(t, file)
+  t.match(await claim(next), [{ number: job.number, attempt: 2, crashes: 1 }], 'the freed lock told the next process')
+})
+
+test('a lock file that cannot be locked is a clear error, and is not left behind', async (t) => {
+  const file = join(createTempDir(t), 'jobs.db')
+  writeFileSync(`${file}-worker-one`, 'a full disk, or another program, left this '.repeat(100))
+  await t.rejects(openStore(t, file, { worker: 'one' }), { code: 'FST_LOGIC_APPS_STORE_UNAVAILABLE', message: /the lock file .*jobs\.db-worker-one cannot be used/ })
+  t.notOk(existsSync(`${file}-worker-one`))
 })

@@ -5,7 +5,7 @@ const report = (lease: { number: number, attempt: number }, percentComplete = 50
   ({ lease: leaseOf(lease), percentComplete, message })
 
 export const leaseCases = [
-  alone('a heartbeat resolves to the leases that are lost', async ({ open }) => {
+  alone('a heartbeat, and a look, resolves to the leases that are lost', async ({ open }) => {
     const { store } = await open()
     const held = leaseOf(await acceptAndClaim(store))
     const ended = leaseOf(await acceptAndClaim(store))
@@ -14,9 +14,27 @@ export const leaseCases = [
     await settle(store, earlier, { status: 'queued', dueAt: 0, failures: 1 })
     await claim(store)
     const unknown = { number: 999_999, attempt: 1 }
-    assert.deepEqual(await store.heartbeat([held]), [])
-    assert.deepEqual(await store.heartbeat([ended, held, earlier, unknown]), [ended, earlier, unknown])
-    assert.deepEqual(await store.heartbeat([]), [])
+    for (const ask of [store.heartbeat, store.findLost]) {
+      assert.deepEqual(await ask([held]), [])
+      assert.deepEqual(await ask([ended, held, earlier, unknown]), [ended, earlier, unknown])
+      assert.deepEqual(await ask([]), [])
+    }
+  }),
+
+  together('a look at leases is no news to others, and keeps no lease alive', async ({ clock, open }) => {
+    const one = await open()
+    const other = await open()
+    const lease = leaseOf(await acceptAndClaim(one.store))
+    assert.equal(await other.store.recover(), 0)
+    await clock.advance(1000)
+    const wakes = other.wakes()
+    for (let looks = 0; looks < 20; looks++) {
+      await clock.advance(leaseMs / 10)
+      assert.deepEqual(await one.store.findLost([lease]), [])
+    }
+    assert.equal(other.wakes(), wakes)
+    assert.equal(await other.store.recover(), 1)
+    assert.deepEqual(await one.store.findLost([lease]), [lease])
   }),
 
   alone('progress is kept', async ({ open }) => {
