@@ -47,7 +47,7 @@ export function createRequestRecorder ({ operationId, context, contextCodec, own
       if (owner === undefined) return soleOwner
       const name: unknown = await owner(request)
       // Never a default: it would mix up owners.
-      if (typeof name !== 'string' || name === '') throw new InvalidOptionsError('the owner option must give a non-empty string for every request')
+      if (typeof name !== 'string' || name === '' || name.includes('\0')) throw new InvalidOptionsError('the owner option must give a non-empty string without NUL for every request')
       return name
     },
 

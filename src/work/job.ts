@@ -101,7 +101,7 @@ export function createJob ({ id, attempt, log, signal, request, clock, report }:
       if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100)) {
         return Promise.reject(new TypeError(`job.progress(percent, message): percent must be a number from 0 to 100; got ${String(percent)}`))
       }
-      return harmless(progress(percent, String(message)))
+      return harmless(progress(percent, showable(message)))
     },
     defer: () => ({ [kDeferred]: true }),
     sleep: (ms) => harmless(sleep(ms))
@@ -113,3 +113,6 @@ function harmless<T> (promise: Promise<T>): Promise<T> {
   promise.catch(() => {})
   return promise
 }
+
+/** Node.js 22 reads a text from SQLite up to its first NUL only. */
+const showable = (message: unknown): string => String(message).replaceAll('\0', '\u{FFFD}')
