@@ -31,6 +31,14 @@ export const InvalidResultError = createError('FST_LOGIC_APPS_INVALID_RESULT',
   'the result of %s does not fit its schema: %s', 500)
 export const InvalidContextError = createError('FST_LOGIC_APPS_INVALID_CONTEXT', 'the context of %s %s', 500)
 
+// Callbacks, subscriptions and events.
+export const InvalidCallbackUrlError = createError('FST_LOGIC_APPS_INVALID_CALLBACK_URL', 'the callback URL %s', 400)
+export const CallbackUrlNotAllowedError = createError('FST_LOGIC_APPS_CALLBACK_URL_NOT_ALLOWED',
+  'callbacks may not go to %s: its host is not on the list of allowed hosts', 400)
+export const SubscriptionNotFoundError = createError('FST_LOGIC_APPS_SUBSCRIPTION_NOT_FOUND', 'no such subscription', 404)
+export const DeliveryNotFoundError = createError('FST_LOGIC_APPS_DELIVERY_NOT_FOUND', 'no such delivery', 404)
+export const InvalidEventError = createError('FST_LOGIC_APPS_INVALID_EVENT', 'the event for topic "%s" %s', 500, TypeError)
+
 // Starting a job.
 export const InvalidRequestError = createError('FST_LOGIC_APPS_INVALID_REQUEST', '%s', 400)
 export const UnsupportedBodyError = createError('FST_LOGIC_APPS_UNSUPPORTED_BODY', 'the request body must be JSON or text: the work is kept as JSON until it is done', 415)
@@ -48,6 +56,8 @@ export const wireCodes = {
   FST_LOGIC_APPS_JOB_EXPIRED: 'JobExpired',
   FST_LOGIC_APPS_JOB_ALREADY_ENDED: 'JobAlreadyEnded',
   FST_LOGIC_APPS_INVALID_REQUEST: 'InvalidRequest',
+  FST_LOGIC_APPS_INVALID_CALLBACK_URL: 'InvalidCallbackUrl',
+  FST_LOGIC_APPS_CALLBACK_URL_NOT_ALLOWED: 'CallbackUrlNotAllowed',
   FST_LOGIC_APPS_UNSUPPORTED_BODY: 'UnsupportedMediaType',
   FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED: 'IdempotencyKeyReused',
   FST_LOGIC_APPS_QUEUE_FULL: 'QueueFull',
@@ -76,6 +86,11 @@ export type FastifyLogicAppsErrorCode =
   | 'FST_LOGIC_APPS_OPERATION_NOT_FOUND'
   | 'FST_LOGIC_APPS_INVALID_RESULT'
   | 'FST_LOGIC_APPS_INVALID_CONTEXT'
+  | 'FST_LOGIC_APPS_INVALID_CALLBACK_URL'
+  | 'FST_LOGIC_APPS_CALLBACK_URL_NOT_ALLOWED'
+  | 'FST_LOGIC_APPS_SUBSCRIPTION_NOT_FOUND'
+  | 'FST_LOGIC_APPS_DELIVERY_NOT_FOUND'
+  | 'FST_LOGIC_APPS_INVALID_EVENT'
   | 'FST_LOGIC_APPS_INVALID_REQUEST'
   | 'FST_LOGIC_APPS_UNSUPPORTED_BODY'
   | 'FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED'

@@ -1,24 +1,57 @@
 import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { createAddressGuard, type AddressGuard } from './callbacks/address-guard.ts'
 import { InvalidOptionsError } from './errors.ts'
 import { monitorHooksFault, type MonitorHooks, type Role } from './operations/generated-route.ts'
 import { jobDefaultsSchema, optionFaults } from './operations/job-options.ts'
+import { defaultAllowedHosts } from './protocol/callback-url.ts'
 import { assertFailureStatusCode } from './protocol/failure-status.ts'
 import { isLoopback, parseBaseUrl } from './protocol/location.ts'
+import { defaultSchedule } from './work/callback-schedule.ts'
 import type { Clock } from './work/clock.ts'
+import type { DeliveryNews } from './work/delivery-runner.ts'
 import type { Store } from './work/store.ts'
 
 /** Options that are plain values. The reference page is made from the descriptions. */
 export const optionsSchema = Type.Object({
   ...jobDefaultsSchema.properties,
+  logRetentionSeconds: Type.Number({ minimum: 60, default: 604_800, description: 'How long events stay in a topic\'s log, in seconds (7 days).' }),
   maxQueued: Type.Integer({ minimum: 1, default: 100_000, description: 'How many jobs may wait to run. Further starts are answered 503 with Retry-After.' }),
   concurrency: Type.Integer({ minimum: 1, default: 50, description: 'How many jobs this process runs at once, of all operations. An operation can have a limit of its own.' }),
   drainSeconds: Type.Number({ minimum: 0, default: 10, description: 'How long app.close() lets running jobs go on before it hands them back to the queue, in seconds.' }),
-  runners: Type.Boolean({ default: true, description: 'Whether this process runs jobs. false: it only accepts them and answers polls.' })
+  runners: Type.Boolean({ default: true, description: 'Whether this process runs jobs and sends callbacks. false: it only accepts them and answers polls.' })
 }, { additionalProperties: false })
 
 export type PlainOptions = Static<typeof optionsSchema>
+
+/** A host name or address without scheme, port and path: with one it would match nothing, in silence. */
+const hostPattern = '^(\\*|(\\*\\.)?[\\w.-]+|\\[[\\da-fA-F:.]+\\])$'
+
+/** The plain values of the option `callbacks`. */
+export const callbackOptionsSchema = Type.Object({
+  allowedHosts: Type.Array(Type.String({ pattern: hostPattern }), { default: [...defaultAllowedHosts], description: 'Hosts that callbacks may go to: names, `*.` before a name for everything below it, `*` for any public host.' }),
+  networks: Type.Array(Type.String(), { default: [], description: 'Private address ranges that callbacks may go to, such as `10.20.0.0/16` for private endpoints. Loopback, link-local and metadata addresses need an entry of their own.' }),
+  allowHttp: Type.Boolean({ default: false, description: 'Whether callback URLs may be http. For local trials and tests.' }),
+  delaySeconds: Type.Number({ minimum: 0, default: 1, description: 'How long after a subscribe call nothing is sent to it, in seconds, so that its caller has read our answer.' }),
+  timeoutSeconds: Type.Number({ exclusiveMinimum: 0, maximum: 120, default: 15, description: 'How long one attempt may take, in seconds.' }),
+  scheduleSeconds: Type.Array(Type.Number({ minimum: 0 }), { minItems: 1, default: [...defaultSchedule], description: 'The wait before each attempt, in seconds, ±20 % but for the first. After the last the callback is a dead letter.' }),
+  retentionSeconds: Type.Number({ minimum: 60, default: 604_800, description: 'How long delivered callbacks and dead letters are kept, in seconds (7 days).' })
+}, { additionalProperties: false })
+
+export type CallbackPlainOptions = Static<typeof callbackOptionsSchema>
+
+/** How callbacks are sent. */
+export interface CallbackOptions extends Partial<CallbackPlainOptions> {
+  /** Signs callbacks by Standard Webhooks, for receivers that check it; a list while it is rotated. @default none */
+  signingSecret?: string | string[]
+  /** A receiver is gone for good: its subscription is forgotten. */
+  onRetired?: (news: DeliveryNews) => void
+  /** A receiver refuses us: nothing more is sent to it until it subscribes again or is resumed. */
+  onSuspended?: (news: DeliveryNews) => void
+  /** A callback was given up. */
+  onDead?: (news: DeliveryNews) => void
+}
 
 /** Options of the plugin. */
 export interface FastifyLogicAppsOptions extends Partial<PlainOptions> {
@@ -28,8 +61,10 @@ export interface FastifyLogicAppsOptions extends Partial<PlainOptions> {
   secret?: string | Uint8Array | (string | Uint8Array)[]
   /** @default `sqliteStore({ file: './data/logic-apps.db' })` */
   store?: Store
-  /** Whom a job and an idempotency key belong to: a tenant, a client id. @default one owner for all */
+  /** Whom a job, a subscription and an idempotency key belong to: a tenant, a client id. @default one owner for all */
   owner?: (request: FastifyRequest) => string | Promise<string>
+  /** How callbacks are sent, and where they may go. */
+  callbacks?: CallbackOptions
   /** Hooks added to the routes that polls, cancels and other follow-up calls go to. */
   monitorHooks?: MonitorHooks
   /** For tests. @default the system clock */
@@ -42,6 +77,7 @@ export interface CheckedOptions extends PlainOptions {
   store: FastifyLogicAppsOptions['store']
   owner: FastifyLogicAppsOptions['owner']
   monitorHooks: FastifyLogicAppsOptions['monitorHooks']
+  callbacks: CallbackPlainOptions & Pick<CallbackOptions, 'onRetired' | 'onSuspended' | 'onDead'> & { signingSecrets: string[], guard: AddressGuard }
   clock: FastifyLogicAppsOptions['clock']
 }
 
@@ -53,7 +89,7 @@ const minSecretBytes = 32
  * @throws {InvalidOptionsError} naming every fault.
  */
 export function checkOptions (options: FastifyLogicAppsOptions): CheckedOptions {
-  const { baseUrl, secret, store, owner, monitorHooks, clock, ...rest } = options
+  const { baseUrl, secret, store, owner, monitorHooks, callbacks = {}, clock, ...rest } = options
   const plain = Value.Default(optionsSchema, Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)))
   const faults = optionFaults(optionsSchema.properties, plain as object)
   const check = (fine: boolean, fault: string): void => { if (!fine) faults.push(fault) }
@@ -86,6 +122,32 @@ export function checkOptions (options: FastifyLogicAppsOptions): CheckedOptions 
     })
   }
   if (Value.Check(jobDefaultsSchema.properties.failureStatusCode, rest.failureStatusCode)) attempt(() => { assertFailureStatusCode(rest.failureStatusCode!, 'failureStatusCode') })
+  const checkedCallbacks = checkCallbacks(callbacks, check)
   if (faults.length > 0) throw new InvalidOptionsError(`fastify-logic-apps: ${faults.join('; ')}`)
-  return Object.freeze({ ...plain as PlainOptions, baseUrl: checkedBaseUrl, secrets, store, owner, monitorHooks, clock })
+  return Object.freeze({ ...plain as PlainOptions, baseUrl: checkedBaseUrl, secrets, store, owner, monitorHooks, callbacks: checkedCallbacks!, clock })
+}
+
+/** `undefined` where there are faults. */
+function checkCallbacks (callbacks: CallbackOptions, check: (fine: boolean, fault: string) => void): CheckedOptions['callbacks'] | undefined {
+  if (typeof callbacks !== 'object' || callbacks === null) {
+    check(false, 'callbacks must be an object')
+    return undefined
+  }
+  const { signingSecret = [], onRetired, onSuspended, onDead, ...rest } = callbacks
+  const plain = Value.Default(callbackOptionsSchema, Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))) as CallbackPlainOptions
+  const faults = optionFaults(callbackOptionsSchema.properties, plain)
+  for (const fault of faults) check(false, `callbacks.${fault}`)
+  for (const [name, hook] of Object.entries({ onRetired, onSuspended, onDead })) {
+    check(hook === undefined || typeof hook === 'function', `callbacks.${name} must be a function`)
+  }
+  const signingSecrets = Array.isArray(signingSecret) ? signingSecret : [signingSecret]
+  check(signingSecrets.every((secret) => typeof secret === 'string' && secret.length >= 24), 'callbacks.signingSecret must be a text of 24 characters or more, or a list of such')
+  if (!Value.Check(callbackOptionsSchema.properties.networks, plain.networks)) return undefined
+  try {
+    const hooks = { ...(onRetired && { onRetired }), ...(onSuspended && { onSuspended }), ...(onDead && { onDead }) }
+    return { ...plain, ...hooks, signingSecrets, guard: createAddressGuard(plain.networks) }
+  } catch (error) {
+    check(false, `callbacks.networks must be address ranges such as "10.20.0.0/16": ${(error as Error).message}`)
+    return undefined
+  }
 }

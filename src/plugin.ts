@@ -1,5 +1,7 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { createCallbackSender } from './callbacks/sender.ts'
+import { defaultStore } from './default-store.ts'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
 import { addAsyncAction } from './operations/async-action.ts'
 import { createBaseUrl } from './operations/base-url.ts'
@@ -7,33 +9,42 @@ import type { OperationParts } from './operations/job-operation.ts'
 import { toMs } from './operations/job-options.ts'
 import { describePlainActions } from './operations/plain-action.ts'
 import { createRegistry } from './operations/registry.ts'
+import { addWebhookAction } from './operations/webhook-action.ts'
+import { addWebhookTrigger } from './operations/webhook-trigger.ts'
 import { checkOptions, type FastifyLogicAppsOptions } from './options.ts'
-import { createIdCodec, createTokenSigner, tokenLength } from './protocol/token.ts'
-import { defaultStore } from './default-store.ts'
+import { createSealer } from './protocol/seal.ts'
+import { createIdCodec, createTokenSigner, tokenLength, type RecordKind } from './protocol/token.ts'
 import { systemClock } from './work/clock.ts'
-import { createJobRunner, leaseMs, type JobRunner } from './work/job-runner.ts'
+import { createDeliveryRunner } from './work/delivery-runner.ts'
+import { createFanOutRunner } from './work/fan-out.ts'
+import { createJobRunner, leaseMs } from './work/job-runner.ts'
 import { createJobService } from './work/jobs.ts'
+import { createSubscriptionService } from './work/subscriptions.ts'
+import { createTopics } from './work/topics.ts'
 
 /*
  * The whole machine: options -> store -> core -> decorators -> hooks. A request comes in through operations/, becomes a
- * record through work/ and the store, and is worked on by the job runner; polls read the record.
+ * record through work/ and the store, and is worked on by the runners: jobs by the job runner, events by the fan-out,
+ * callbacks by the delivery runner. Polls read the record.
  */
 async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions): Promise<void> {
   if (app.hasDecorator('logicApps')) throw new AlreadyRegisteredError()
   const options = checkOptions(given)
   assertTokensFit(app)
+  const { callbacks } = options
   const clock = options.clock ?? systemClock
   const log = app.log.child({ plugin: 'fastify-logic-apps' })
 
   // The store is open before the first route is declared: a bad database stops the app here, with its reason.
   const store = options.store ?? defaultStore(log)
-  let runner: JobRunner | undefined
-  const identity = await store.open({ clock, log, leaseMs, wake: () => runner?.storeChanged() })
+  const identity = await store.open({ clock, log, leaseMs, deliveryRetentionMs: toMs(callbacks.retentionSeconds), wake: () => runners?.storeChanged() })
   app.addHook('onClose', async () => { await store.close() })
   const secrets = options.secrets ?? await identity.localSecret?.().then((secret) => [secret])
   if (secrets === undefined) throw new InvalidOptionsError('fastify-logic-apps: secret is missing: this store keeps none, and all replicas must have the same')
-  const ids = createIdCodec(identity.idKey)
+  const idsOf = (kind: RecordKind): ReturnType<typeof createIdCodec> => createIdCodec(identity.idKey, kind)
+  const [ids, subscriptionIds, eventIds, deliveryIds] = [idsOf('job'), idsOf('subscription'), idsOf('event'), idsOf('delivery')]
   const tokens = createTokenSigner(secrets)
+  const sealer = createSealer(secrets, 'callback URLs')
 
   // The core: what is accepted, and who works on it.
   const registry = createRegistry()
@@ -46,9 +57,66 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     operations,
     maxQueued: options.maxQueued,
     defaults: { retentionMs: toMs(options.retentionSeconds), failureStatusCode: options.failureStatusCode },
-    runner: () => runner
+    runner: () => runners?.jobs,
+    onOwed: () => runners?.deliveries.wake()
   })
-  if (options.runners) runner = createJobRunner({ store, clock, log, ids, operations, concurrency: options.concurrency, onEnd: jobs.onEnd })
+  const topics = createTopics({ store, clock, eventIds, retentionMs: toMs(options.logRetentionSeconds), onPublished: () => runners?.fanOut.wake() })
+  const subscriptions = createSubscriptionService({
+    store,
+    clock,
+    subscriptionIds,
+    deliveryIds,
+    endOfJob: jobs.canceled,
+    onJobEnded: (job) => { jobs.onEndedOutside(job, 'canceled') },
+    onRedeliver: () => runners?.deliveries.wake()
+  })
+  const runners = options.runners ? createRunners() : undefined
+
+  function createRunners () {
+    const deliveries = createDeliveryRunner({
+      store,
+      clock,
+      log,
+      sealer,
+      deliveryIds,
+      subscriptionIds,
+      sender: createCallbackSender(callbacks.guard, callbacks.signingSecrets),
+      operations: () => [...registry.callingBack],
+      schedule: callbacks.scheduleSeconds,
+      timeoutMs: toMs(callbacks.timeoutSeconds),
+      callbackDelayMs: toMs(callbacks.delaySeconds),
+      onNews (news) {
+        const name = ({ retired: 'onRetired', suspended: 'onSuspended', dead: 'onDead' } as const)[news.outcome]
+        // An async hook is the host's own to wait for, but its failure must not end the process.
+        Promise.resolve(news).then(callbacks[name]).catch((error: unknown) => { log.error({ err: error }, `callbacks.${name} failed`) })
+      }
+    })
+    const fanOut = createFanOutRunner({
+      store, clock, log, subscribers: registry.subscribers, callbackDelayMs: toMs(callbacks.delaySeconds), onOwed: deliveries.wake
+    })
+    const jobRunner = createJobRunner({
+      store,
+      clock,
+      log,
+      ids,
+      operations,
+      concurrency: options.concurrency,
+      onEnd (number) {
+        jobs.onEnd(number)
+        deliveries.wake()
+      }
+    })
+    return {
+      jobs: jobRunner,
+      fanOut,
+      deliveries,
+      storeChanged () {
+        jobRunner.storeChanged()
+        fanOut.wake()
+        deliveries.wake()
+      }
+    }
+  }
 
   // What the host sees.
   const parts: OperationParts = {
@@ -56,35 +124,51 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     owner: options.owner,
     monitorHooks: options.monitorHooks,
     baseUrl: createBaseUrl(options.baseUrl),
+    callbackPolicy: callbacks,
+    callbackDelayMs: toMs(callbacks.delaySeconds),
+    store,
     clock,
     ids,
+    subscriptionIds,
     tokens,
+    sealer,
     jobs,
+    subscriptions,
     registry
   }
   app.decorate('logicApps', {
     // What the host may do, and no more.
     jobs: { get: jobs.get, list: jobs.list, cancel: jobs.cancel, complete: jobs.complete, fail: jobs.fail },
+    subscriptions,
+    deliveries: subscriptions.deliveries,
+    topic: (name, topicOptions = {}) => topics.topic(name, topicOptions),
     isCapability ({ routeOptions, params }: FastifyRequest) {
       // The host's 404 has no config.
       const marked = (routeOptions.config as FastifyContextConfig | undefined)?.logicApps
-      return typeof marked === 'object' && marked.role !== 'start' && tokens.verify((params as { token: string }).token) !== undefined
+      const { token } = params as { token?: string }
+      return typeof marked === 'object' && token !== undefined && tokens.verify(token) !== undefined
     }
-  })
-  app.decorate('asyncAction', function (this: FastifyInstance, path: string, operation: object, handler: (job: never) => unknown) {
-    addAsyncAction(this, path, operation as Parameters<typeof addAsyncAction>[2], handler as Parameters<typeof addAsyncAction>[3], parts)
-    return this
-  } as FastifyInstance['asyncAction'])
+  } as FastifyInstance['logicApps'])
+  const decorate = (name: 'asyncAction' | 'webhookAction' | 'webhookTrigger', add: (instance: FastifyInstance, path: string, options: never, handler: never) => void): void => {
+    app.decorate(name, function (this: FastifyInstance, path: string, operation: object, handler?: unknown) {
+      add(this, path, operation as never, handler as never)
+      return this
+    } as never)
+  }
+  decorate('asyncAction', (instance, path, operation, handler) => { addAsyncAction(instance, path, operation, handler, parts) })
+  decorate('webhookAction', (instance, path, operation, handler) => { addWebhookAction(instance, path, operation, handler, parts) })
+  decorate('webhookTrigger', (instance, path, operation) => { addWebhookTrigger(instance, path, operation, parts) })
   app.addHook('onRoute', describePlainActions(registry))
 
   // Work begins when every operation is known, and ends before the host's own onClose hooks take its databases away.
   app.addHook('onReady', async () => {
     registry.complete()
-    runner?.start()
+    for (const runner of [runners?.jobs, runners?.fanOut, runners?.deliveries]) runner?.start()
   })
   app.addHook('preClose', async () => {
     jobs.stop()
-    await runner?.stop(toMs(options.drainSeconds))
+    const drainMs = toMs(options.drainSeconds)
+    await Promise.all([runners?.jobs.stop(drainMs), runners?.fanOut.stop(), runners?.deliveries.stop(drainMs)])
   })
 }
 

@@ -18,7 +18,9 @@ import { fileURLToPath } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import tap, { test, type Test } from 'tap'
+import { outcomeOf } from '../src/callbacks/outcome.ts'
 import * as errors from '../src/errors.ts'
+import { findPort } from './helpers/find-port.ts'
 import { createTempDir } from './helpers/temp-dir.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -115,6 +117,47 @@ test('the quick start of the README runs as it stands', async (t) => {
   t.ok(existsSync(join(project, 'data/logic-apps.db')))
 })
 
+test('the webhook tutorial runs as it stands', async (t) => {
+  const tutorial = pages.find(({ path }) => path === 'docs/tutorial/first-webhook.md')!
+  const [receiverCode, serverCode] = tutorial.blocks.filter(({ language }) => language === 'ts').map(({ code }) => code.join('\n'))
+  const project = createProject(t)
+  const port = await findPort()
+  const run = (name: string, source: string): NodeJS.ReadableStream => {
+    const file = join(project, name)
+    writeFileSync(file, source)
+    const child = spawn(process.execPath, [file], { cwd: project, stdio: ['ignore', 'pipe', 'inherit'] })
+    t.teardown(() => { child.kill('SIGKILL') })
+    return child.stdout
+  }
+  const startReceiver = (): AsyncIterator<string> =>
+    createInterface({ input: run('receiver.ts', receiverCode!.replace('listen(4000', `listen(${port}`)) })[Symbol.asyncIterator]()
+  const address = await addressOf(run('webhooks.ts', serverCode!.replace('port: 3000', 'port: 0').replace('10_000', '100')))
+  const subscribe = (path: string, body: object): Promise<Response> => fetch(`${address}${path}`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body)
+  })
+  const callbackUrl = `http://127.0.0.1:${port}/runs/1?sig=secret`
+
+  const first = await subscribe('/cakes/calls', { callbackUrl, flavour: 'burnt' })
+  t.equal(first.status, 201)
+  t.same(await (await subscribe('/cakes/calls', { callbackUrl, flavour: 'burnt' })).json(), await first.json())
+  // The receiver is down as yet, so the callback is sent again.
+  const received = startReceiver()
+  const next = async (): Promise<string> => (await received.next()).value as string
+  t.match(await next(), /^POST \/runs\/1\?sig=secret webhook-id=[\w-]{22} {"error":{"code":"CakeBurnt","message":"The cake burnt."}}$/)
+
+  const subscription = await subscribe('/hooks/orders', { callbackUrl, flavour: 'carrot' })
+  t.equal(subscription.status, 201)
+  t.equal((await subscribe('/orders', { orderId: '1', flavour: 'lemon' })).status, 201)
+  t.equal((await subscribe('/orders', { orderId: '2', flavour: 'carrot' })).status, 201)
+  t.match(await next(), '{"orderId":"2","flavour":"carrot"}')
+  t.equal((await fetch(subscription.headers.get('location')!, { method: 'DELETE' })).status, 200)
+  for (const [url, code] of [['https://evil.example.com/x?sig=secret', 'CallbackUrlNotAllowed'], ['http://2130706433:4000/', 'InvalidCallbackUrl']]) {
+    const refused = await subscribe('/hooks/orders', { callbackUrl: url })
+    t.equal(refused.status, 400)
+    t.match(await refused.json(), { error: { code } })
+  }
+})
+
 test('the README names the two commands and is short', async (t) => {
   const readme = pages.find(({ path }) => path === 'README.md')!
   t.match(readme.text, 'npm ci && npm run demo')
@@ -184,6 +227,26 @@ test('the log messages that are named are logged', async (t) => {
   const rows = [...text.matchAll(/^\| (?:error|warn|info) \| `([^`]+)`/gm)]
   t.ok(rows.length > 0)
   for (const [, message] of rows) t.ok(sources.includes(message!), message!)
+})
+
+test('the glossary names every role', async (t) => {
+  const union = /export type Role =(.*)/.exec(readFileSync(join(root, 'src/operations/generated-route.ts'), 'utf8'))![1]!
+  const { text } = pages.find(({ path }) => path === 'docs/reference/glossary.md')!
+  for (const [, role] of union.matchAll(/'(\w+)'/g)) t.match(text, `\`${role}\``)
+})
+
+test('the answers to callbacks mean what the page says', async (t) => {
+  const { text } = pages.find(({ path }) => path === 'docs/reference/http.md')!
+  const table = text.slice(text.indexOf('### What the answer means'))
+  const said = { delivered: ' delivered |', again: ' is sent again', retired: ' retired', suspended: ' suspended', dead: ' goes on' }
+  for (const [cell, statusCode, body = ''] of [
+    ['2xx', 202], ['408, 425, 429, 5xx', 408], ['408, 425, 429, 5xx', 425], ['408, 425, 429, 5xx', 429], ['408, 425, 429, 5xx', 503],
+    ['404, 410', 404], ['404, 410', 410], ['401, 403, ', 401], ['401, 403, ', 403], ['`WorkflowTriggerIsNotEnabled`', 400, 'WorkflowTriggerIsNotEnabled'],
+    ['any other 3xx or 4xx', 302], ['any other 3xx or 4xx', 400], ['none in `timeoutSeconds`', null]
+  ] as [string, number | null, string?][]) {
+    const row = table.split('\n').find((line) => line.startsWith('|') && line.includes(cell))!
+    t.match(row, said[outcomeOf({ statusCode, text: body, retryAfterMs: null, durationMs: 0 })], `${statusCode}: ${row}`)
+  }
 })
 
 test('the table of options is made from the schema as it is', async (t) => {

@@ -56,7 +56,12 @@ test('statuses are those of the HTTP contract', (t) => {
     JobAlreadyEndedError: 409,
     InvalidRequestError: 400,
     IdempotencyKeyReusedError: 422,
-    LoopbackBaseUrlError: 500
+    LoopbackBaseUrlError: 500,
+    InvalidCallbackUrlError: 400,
+    CallbackUrlNotAllowedError: 400,
+    SubscriptionNotFoundError: 404,
+    DeliveryNotFoundError: 404,
+    InvalidEventError: 500
   })
   t.end()
 })

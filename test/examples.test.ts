@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { createReceiver, type Receiver } from './helpers/callback-receiver.ts'
 import { findPort } from './helpers/find-port.ts'
 import { createTempDir } from './helpers/temp-dir.ts'
 import { until } from './helpers/until.ts'
@@ -36,9 +37,9 @@ function run (t: Test, file: string, env: Record<string, string> = {}): Example 
 }
 
 async function runServer (t: Test, file: string, env: Record<string, string> = {}): Promise<Example & { origin: string }> {
-  const port = await findPort()
-  const origin = `http://127.0.0.1:${port}`
-  const example = run(t, file, { PORT: String(port), ...env })
+  const { PORT = String(await findPort()) } = env
+  const origin = `http://127.0.0.1:${PORT}`
+  const example = run(t, file, { ...env, PORT })
   await until(() => {
     if (example.child.exitCode !== null) throw new Error(`${file} ended: ${example.output()}`)
     return fetch(origin).then(() => true, () => false)
@@ -60,6 +61,13 @@ async function poll (accepted: Response): Promise<Response> {
   return answer
 }
 
+/** What came: path and query, and a member of the body. */
+function received ({ calls }: Receiver, name: string): string[] {
+  return calls.map(({ target, body }) => `${target} ${String((JSON.parse(body) as Record<string, unknown>)[name])}`).sort()
+}
+
+const bodyOf = ({ calls }: Receiver, target: string): unknown => JSON.parse(calls.find((call) => call.target === target)!.body)
+
 async function closesOnSigterm (t: Test, { child, ended, output }: Example): Promise<void> {
   child.kill('SIGTERM')
   t.same(await ended, { code: 0, signal: null }, 'ends with 0', { output: output() })
@@ -76,8 +84,103 @@ t.test('examples/async-action.ts answers 202, then the report, and closes on SIG
   t.same(readdirSync(join(example.folder, 'data')).sort(), ['logic-apps.db', 'logic-apps.db.key'])
 })
 
+t.test('examples/webhook-action.ts answers 201, then calls back, and closes on SIGTERM', async (t) => {
+  const example = await runServer(t, 'webhook-action.ts', { ALLOW_LOCAL_CALLBACKS: '1' })
+  const receiver = await createReceiver(t)
+  const accepted = await post(`${example.origin}/prints`, { file: 'cake.stl', callbackUrl: `${receiver.origin}/?sig=secret` })
+  t.equal(accepted.status, 201)
+  t.ok(accepted.headers.get('location')!.startsWith(`${example.origin}/prints/`))
+  await receiver.call(0)
+  t.match(receiver.calls, [{ target: '/?sig=secret', headers: { 'webhook-id': String }, body: '{"file":"cake.stl","layers":120}' }])
+  t.notMatch(example.output(), 'secret', 'the URL is not in the log')
+  await closesOnSigterm(t, example)
+})
+
+t.test('examples/webhook-trigger.ts calls its subscribers back, until they unsubscribe, and closes on SIGTERM', async (t) => {
+  const example = await runServer(t, 'webhook-trigger.ts', { ALLOW_LOCAL_CALLBACKS: '1' })
+  const receiver = await createReceiver(t)
+  const subscribed = await post(`${example.origin}/hooks/alarms`, { level: 'high', callbackUrl: `${receiver.origin}/high` })
+  t.equal(subscribed.status, 201)
+  t.equal((await post(`${example.origin}/hooks/alarms`, { callbackUrl: `${receiver.origin}/all` })).status, 201)
+  for (const level of ['low', 'high']) t.equal((await post(`${example.origin}/alarms`, { level, text: level })).status, 200)
+  await receiver.call(2)
+  t.same(received(receiver, 'text'), ['/all high', '/all low', '/high high'])
+
+  t.equal((await fetch(subscribed.headers.get('location')!, { method: 'DELETE' })).status, 200)
+  await post(`${example.origin}/alarms`, { level: 'high', text: 'again' })
+  const { target } = await receiver.call(3)
+  t.equal(target, '/all')
+  t.equal((await post(`${example.origin}/alarms`, { level: 'unknown', text: '' })).status, 400)
+  await closesOnSigterm(t, example)
+})
+
+t.test('a callback to this machine is refused unless it is allowed', async (t) => {
+  const example = await runServer(t, 'webhook-action.ts')
+  const answer = await post(`${example.origin}/prints`, { file: 'cake.stl', callbackUrl: 'http://127.0.0.1:4000/' })
+  t.equal(answer.status, 400)
+})
+
+t.test('examples/approval', async (t) => {
+  const port = String(await findPort())
+  const env = { ALLOW_LOCAL_CALLBACKS: '1', PORT: port, DATA_DIR: createTempDir(t), LOG_LEVEL: 'info' }
+  const start = (): ReturnType<typeof runServer> => runServer(t, 'approval/server.ts', env)
+  let example = await start()
+  const receiver = await createReceiver(t)
+  const linkTo = async (title: string): Promise<string> => {
+    const accepted = await post(`${example.origin}/approvals`, { title, details: '<b>7 tiers</b>', callbackUrl: `${receiver.origin}/${receiver.calls.length}` })
+    t.equal(accepted.status, 201)
+    const pattern = /waits for you at (http\S+\/decisions\/[\w-]{43})\n/g
+    await until(() => example.output().includes(`"${title}" waits`))
+    return [...example.output().matchAll(pattern)].at(-1)![1]!
+  }
+  const decide = (link: string, decision: string, comment = ''): Promise<Response> => fetch(link, { method: 'POST', body: new URLSearchParams({ decision, comment }) })
+
+  t.test('a person approves, days and a restart later, and the workflow is called back', async (t) => {
+    const link = await linkTo('Wedding <cake>')
+    await closesOnSigterm(t, example)
+    example = await start()
+    const page = await fetch(link)
+    t.equal(page.status, 200)
+    t.match(page.headers.get('content-type'), 'text/html')
+    t.equal(page.headers.get('cache-control'), 'no-store')
+    const html = await page.text()
+    t.match(html, 'Wedding &#60;cake&#62;')
+    t.match(html, '&#60;b&#62;7 tiers')
+    t.notMatch(html, '<b>')
+    t.match(html, /<form method="post">[^]*value="approve"[^]*value="reject"/)
+    await fetch(link)
+    t.same(receiver.calls, [], 'looking decides nothing')
+
+    const answer = await decide(link, 'approve', 'Yes')
+    t.equal(answer.status, 200)
+    t.match(await answer.text(), 'Approved')
+    t.match(await receiver.call(0), { body: '{"approved":true,"comment":"Yes"}' })
+    t.equal((await decide(link, 'reject')).status, 409, 'one decision is recorded, once')
+    t.match(await (await fetch(link)).text(), 'Nothing is left to decide')
+  })
+
+  t.test('a rejection calls back with an error', async (t) => {
+    const link = await linkTo('Another')
+    t.equal((await decide(link, 'perhaps')).status, 400)
+    t.equal((await decide(link, 'reject', 'Too dear')).status, 200)
+    t.match(await receiver.call(1), { body: '{"error":{"code":"Rejected","message":"Too dear"}}' })
+  })
+
+  t.test('a guessed link is unknown', async (t) => {
+    const link = `${example.origin}/decisions/${'A'.repeat(43)}`
+    t.equal((await fetch(link)).status, 404)
+    t.equal((await decide(link, 'approve')).status, 404)
+  })
+
+  t.test('no token is in the log', async (t) => {
+    t.notMatch(example.output().replaceAll(/^To the approver.*$/gm, ''), /decisions\/[\w-]{9}/)
+    await closesOnSigterm(t, example)
+  })
+})
+
 t.test('the bakery', async (t) => {
-  const example = await runServer(t, 'bakery/server.ts', { DATA_DIR: './orders' })
+  const example = await runServer(t, 'bakery/server.ts', { DATA_DIR: './orders', ALLOW_LOCAL_CALLBACKS: '1' })
+  const receiver = await createReceiver(t)
   const { origin } = example
   const cakes = `${origin}/cakes`
 
@@ -134,6 +237,37 @@ t.test('the bakery', async (t) => {
     t.match(await (await poll(accepted)).json(), { error: { code: 'JobCanceled' } })
   })
 
+  t.test('bakes, and calls back with the cake', async (t) => {
+    for (const order of [{ flavour: 'lemon', message: 'Well done', seconds: 0 }, { flavour: 'burnt', seconds: 0 }]) {
+      const accepted = await post(`${cakes}/calls`, { ...order, callbackUrl: `${receiver.origin}/calls/${order.flavour}` })
+      t.equal(accepted.status, 201)
+      t.ok(accepted.headers.get('location')!.startsWith(`${cakes}/calls/`))
+    }
+    await receiver.call(1)
+    t.match(bodyOf(receiver, '/calls/lemon'), { cakeId: String, flavour: 'lemon', message: 'Well done', bakedAt: String })
+    t.match(bodyOf(receiver, '/calls/burnt'), { error: { code: 'CakeBurnt', message: String } })
+    for (const order of [{ flavour: 'lemon' }, { flavour: 'mud', callbackUrl: `${receiver.origin}/` }]) {
+      t.equal((await post(`${cakes}/calls`, order)).status, 400)
+    }
+  })
+
+  t.test('tells of orders, all or those of one flavour', async (t) => {
+    const receiver = await createReceiver(t)
+    for (const flavour of [undefined, 'lemon']) {
+      const subscribed = await post(`${origin}/hooks/orders`, { callbackUrl: `${receiver.origin}/${flavour ?? 'all'}`, ...(flavour === undefined ? {} : { flavour }) })
+      t.equal(subscribed.status, 201)
+      t.ok(subscribed.headers.get('location')!.startsWith(`${origin}/hooks/orders/`))
+    }
+    for (const flavour of ['carrot', 'lemon']) {
+      const placed = await post(`${origin}/orders`, { orderId: `of ${flavour}`, flavour })
+      t.equal(placed.status, 201)
+      t.match(await placed.json(), { eventId: String })
+    }
+    await receiver.call(2)
+    t.same(received(receiver, 'orderId'), ['/all of carrot', '/all of lemon', '/lemon of lemon'])
+    t.equal((await post(`${origin}/orders`, { orderId: 'without flavour' })).status, 400)
+  })
+
   t.test('closes on SIGTERM and keeps its orders in DATA_DIR', async (t) => {
     await closesOnSigterm(t, example)
     t.same(readdirSync(join(example.folder, 'orders')).sort(), ['bakery.db', 'bakery.db.key'])
@@ -147,6 +281,15 @@ t.test('the bakery hands out URLs under BASE_URL, signed with SECRET', async (t)
   example.child.kill('SIGINT')
   t.same(await example.ended, { code: 0, signal: null }, 'Ctrl-C closes it too')
   t.same(readdirSync(join(example.folder, 'data')), ['bakery.db'], 'no key file')
+})
+
+t.test('the bakery calls nobody on this machine unless it is told to', async (t) => {
+  const { origin } = await runServer(t, 'bakery/server.ts')
+  for (const path of ['/cakes/calls', '/hooks/orders']) {
+    const answer = await post(origin + path, { flavour: 'lemon', callbackUrl: 'http://127.0.0.1:4000/?sig=secret' })
+    t.equal(answer.status, 400)
+    t.notMatch(await answer.text(), 'secret')
+  }
 })
 
 t.test('the demo plays to its end', async (t) => {
@@ -163,9 +306,15 @@ t.test('the demo plays to its end', async (t) => {
     /x-ms-action-tracking-id: /,
     /SIGKILL: the server is gone\n.*\n +-> no answer \(ECONNREFUSED\)/,
     /The bakery is open[^]*The bakery is open[^]*-> 200 OK\n.*"flavour":"chocolate"/,
+    /POST \/cakes\/calls {2}\{"callbackUrl":"http:\/\/127\.0\.0\.1:\d+\/cakes\?…"/,
+    /-> 201 Created {3}location: http:\/\/127\.0\.0\.1:\d+\/hooks\/orders\/[\w-]{8}…/,
+    /the bakery calls: POST .*\/cakes\?… {3}webhook-id: ([\w-]+)\n.*"message":"Surprise".*\n +<- 503[^]*SIGKILL[^]*webhook-id: \1\n.*\n +<- 200 OK/,
+    /the bakery calls: POST .*\/orders\?… {3}webhook-id: ([\w-]+)\n.*"orderId":"A-2".*\n +<- 503[^]*SIGKILL[^]*webhook-id: \1\n.*\n +<- 200 OK/,
+    /nothing came/,
     /the server ended with 0\n\nAll as promised/
   ]) t.match(output, line)
-  t.notMatch(output, /\/(jobs|operations)\/[\w-]{9}/, 'no token is shown')
+  t.notMatch(output, /\/(jobs|operations|calls|hooks\/orders)\/[\w-]{9}/, 'no token is shown')
+  t.notMatch(output, 'sig=', 'nor what makes a callback URL a key')
   t.same(readdirSync(demo.folder), [], 'the data is gone')
 })
 

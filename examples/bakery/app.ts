@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 // From the sources, so that the bakery runs without a build. In your app these are 'fastify-logic-apps' and 'fastify-logic-apps/sqlite'.
-import logicApps from '../../src/index.ts'
+import logicApps, { defaultAllowedHosts, type FastifyLogicAppsOptions } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { bakeCake } from './bake-cake.ts'
+import { bakeCakeAndCall } from './bake-cake-and-call.ts'
 import { listFlavours } from './list-flavours.ts'
+import { orders } from './orders.ts'
 
 export interface BakeryOptions {
   /** Where orders are kept. */
@@ -13,18 +15,35 @@ export interface BakeryOptions {
   baseUrl: string
   /** Signs the URLs handed out. @default a key file in `dataDir` */
   secret?: string | undefined
+  /** Whether callbacks may also go to this machine, by http. For local trials and tests. @default false */
+  allowLocalCallbacks?: boolean
+  /** Waits before each attempt at a callback. @default the plugin's, for about a day */
+  callbackScheduleSeconds?: number[] | undefined
   logger?: FastifyServerOptions['logger']
 }
 
+/** Loopback addresses need each to be named: nobody opens them by accident. */
+const localCallbacks: FastifyLogicAppsOptions['callbacks'] = {
+  allowedHosts: [...defaultAllowedHosts, '127.0.0.1', 'localhost', '[::1]'],
+  allowHttp: true,
+  networks: ['127.0.0.0/8', '::1/128']
+}
+
 /** The bakery, not listening yet. */
-export async function buildApp ({ dataDir, baseUrl, secret, logger = false }: BakeryOptions): Promise<FastifyInstance> {
+export async function buildApp ({ dataDir, baseUrl, secret, allowLocalCallbacks = false, callbackScheduleSeconds, logger = false }: BakeryOptions): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({ logger })
   await app.register(logicApps, {
     baseUrl,
     store: sqliteStore({ file: join(dataDir, 'bakery.db') }),
+    callbacks: {
+      ...(allowLocalCallbacks ? localCallbacks : {}),
+      ...(callbackScheduleSeconds === undefined ? {} : { scheduleSeconds: callbackScheduleSeconds })
+    },
     ...(secret === undefined ? {} : { secret })
   })
   await app.register(listFlavours)
   await app.register(bakeCake)
+  await app.register(bakeCakeAndCall)
+  await app.register(orders)
   return app
 }

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer as createHttpServer, type Server } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,10 +14,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 interface Answer { status: number, headers: Headers, body: { [name: string]: unknown, error?: { code: string } } }
 
+/** A callback as the workflow gets it. */
+interface Received { path: string, id: string, body: Answer['body'], taken: boolean }
+
 const startedAt = performance.now()
 const folder = mkdtempSync(join(tmpdir(), 'bakery-demo-'))
 const port = await findPort()
 const bakery = `http://127.0.0.1:${port}`
+/** Waits before each attempt at a callback, in seconds. By default they last for a day. */
+const callbackSchedule = '0,4,4,4,4'
 let server: ChildProcess | undefined
 
 process.once('exit', () => {
@@ -76,8 +82,89 @@ async function play (): Promise<void> {
   expectStatus(saved, 200)
   expect(saved.body.cakeId === interrupted.body.id, 'it should be the cake that was ordered before the kill')
 
+  const workflow = await openWorkflow()
+  await playCallbacks(workflow)
+
   explain('The bakery closes: SIGTERM.')
   await closeBakery()
+  workflow.server.close()
+}
+
+async function playCallbacks (workflow: Workflow): Promise<void> {
+  explain('Another workflow does not poll: it wants to be called. It hands over a callback URL, and is answered 201 with the URL that takes the order back.')
+  const order = await call('POST', `${bakery}/cakes/calls`, { body: { callbackUrl: workflow.urlOf('cakes'), flavour: 'vanilla', message: 'Surprise', seconds: 1 } })
+  expectStatus(order, 201)
+
+  explain('A third one subscribes: it wants to be started by each order of lemon cake. One is placed, and one that it did not ask for.')
+  const subscription = await call('POST', `${bakery}/hooks/orders`, { body: { callbackUrl: workflow.urlOf('orders'), flavour: 'lemon' } })
+  expectStatus(subscription, 201)
+  expectStatus(await call('POST', `${bakery}/orders`, { body: { orderId: 'A-1', flavour: 'carrot' } }), 201)
+  expectStatus(await call('POST', `${bakery}/orders`, { body: { orderId: 'A-2', flavour: 'lemon' } }), 201)
+
+  explain('But the workflows cannot be reached: whatever comes is answered 503. The bakery will try again, as its schedule says.')
+  await workflow.until(({ received }) => received.some(({ path }) => path === '/cakes') && received.some(({ path }) => path === '/orders'))
+  // Time to write down what the workflows answered: killed before that, the bakery would repeat itself at once.
+  await delay(500)
+
+  explain('Before it can, it is killed, and started again. Then the workflows can be reached once more.')
+  await killBakery()
+  workflow.isDown = false
+  await openBakery()
+  await workflow.until(({ received }) => received.filter(({ taken }) => taken).length >= 2)
+  const { received } = workflow
+  const [cake, lemon] = ['/cakes', '/orders'].map((path) => received.filter((callback) => callback.path === path))
+  expect(cake!.at(-1)!.body.message === 'Surprise', 'the cake should be the one that was ordered')
+  expect(lemon!.every(({ body }) => body.orderId === 'A-2'), 'only the order of a lemon cake should have come')
+  for (const callbacks of [cake!, lemon!]) expect(new Set(callbacks.map(({ id }) => id)).size === 1, 'a repeated callback should have the same webhook-id')
+  explain('Both arrived. A repeat has the webhook-id of the first attempt, by which a receiver knows it.')
+
+  explain('The workflow is switched off and unsubscribes. The next lemon cake is none of its business.')
+  expectStatus(await call('DELETE', subscription.headers.get('location') ?? ''), 200)
+  expectStatus(await call('POST', `${bakery}/orders`, { body: { orderId: 'A-3', flavour: 'lemon' } }), 201)
+  await delay(1500)
+  expect(!received.some(({ body }) => body.orderId === 'A-3'), 'nothing should come after an unsubscribe')
+  show('nothing came')
+}
+
+interface Workflow {
+  server: Server
+  isDown: boolean
+  received: Received[]
+  urlOf: (name: string) => string
+  until: (isSo: (workflow: Workflow) => boolean) => Promise<void>
+}
+
+/** Where callbacks arrive: Logic Apps' end of it. Its URLs are keys, as the real ones are by their `sig`. */
+async function openWorkflow (): Promise<Workflow> {
+  const server = createHttpServer((request, response) => {
+    let text = ''
+    request.setEncoding('utf8').on('data', (chunk: string) => { text += chunk }).on('end', () => {
+      const path = request.url!.split('?')[0]!
+      const id = String(request.headers['webhook-id'])
+      const { isDown } = workflow
+      workflow.received.push({ path, id, body: JSON.parse(text) as Answer['body'], taken: !isDown })
+      show(`the bakery calls: POST ${workflow.origin}${path}?…   webhook-id: ${id}`)
+      showMore(`   ${text}`)
+      showMore(`<- ${isDown ? '503 Service Unavailable' : '200 OK'}`)
+      response.writeHead(isDown ? 503 : 200).end()
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const workflow = {
+    server,
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    isDown: true,
+    received: [] as Received[],
+    urlOf: (name: string) => `${workflow.origin}/${name}?sig=${randomUUID()}`,
+    async until (isSo: (workflow: Workflow) => boolean) {
+      for (let tries = 0; !isSo(workflow); tries++) {
+        expect(tries < 400, 'the callbacks should have come by now')
+        await delay(50)
+      }
+    }
+  }
+  return workflow
 }
 
 /** Calls, and shows what was said. Resolves to `undefined` where no answer is expected and none comes. */
@@ -134,7 +221,7 @@ function locationOf ({ headers }: Answer): string {
 async function openBakery (): Promise<void> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'server.ts')], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', DATA_DIR: folder, BASE_URL: bakery, NODE_ENV: 'development' }
+    env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', DATA_DIR: folder, BASE_URL: bakery, NODE_ENV: 'development', ALLOW_LOCAL_CALLBACKS: '1', CALLBACK_SCHEDULE_SECONDS: callbackSchedule }
   })
   server = child
   const ended = once(child, 'exit').then(([code, signal]) => { throw new Error(`the bakery ended before it was open (${signal ?? code})`) })
@@ -196,7 +283,10 @@ function seconds (): string {
   return ((performance.now() - startedAt) / 1000).toFixed(1)
 }
 
-/** Whoever has the token of a job can read and cancel it, so it goes into no log, not even into this one. */
+/**
+ * Whoever has the token of a job or subscription can end it, and whoever has a callback URL can answer in our place, so
+ * they go into no log, not even into this one.
+ */
 function hideToken (text: string): string {
-  return text.replaceAll(/(\/cakes\/\w+\/[\w-]{8})[\w-]+/g, '$1…')
+  return text.replaceAll(/((?:\/cakes\/\w+|\/hooks\/orders)\/[\w-]{8})[\w-]+/g, '$1…').replaceAll(/\?sig=[\w-]+/g, '?…')
 }

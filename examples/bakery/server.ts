@@ -1,9 +1,16 @@
 import { buildApp } from './app.ts'
 
-const { PORT = '3000', HOST = '127.0.0.1', DATA_DIR = './data', SECRET, LOG_LEVEL = 'warn' } = process.env
+const { PORT = '3000', HOST = '127.0.0.1', DATA_DIR = './data', SECRET, LOG_LEVEL = 'warn', ALLOW_LOCAL_CALLBACKS, CALLBACK_SCHEDULE_SECONDS } = process.env
 const { BASE_URL = `http://${HOST}:${PORT}` } = process.env
 
-const app = await buildApp({ dataDir: DATA_DIR, baseUrl: BASE_URL, secret: SECRET, logger: { level: LOG_LEVEL } })
+const app = await buildApp({
+  dataDir: DATA_DIR,
+  baseUrl: BASE_URL,
+  secret: SECRET,
+  allowLocalCallbacks: ALLOW_LOCAL_CALLBACKS === '1',
+  callbackScheduleSeconds: CALLBACK_SCHEDULE_SECONDS?.split(',').map(Number),
+  logger: { level: LOG_LEVEL }
+})
 
 // Cakes in the oven get ten seconds to finish; the next start bakes the others.
 for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => { app.close() })

@@ -22,6 +22,13 @@ export const statusSchema = {
   required: ['id', 'status']
 } as const
 
+/** Body of a 201. */
+export const subscribedSchema = {
+  type: 'object',
+  properties: { id: { type: 'string', description: 'Names the job or subscription in logs. It gives no access.' } },
+  required: ['id']
+} as const
+
 export interface JobUrls {
   location: string
   operationLocation: string
@@ -34,6 +41,11 @@ const asIs = (text: unknown): string => text as string
 /** 202: the engine polls `location` again after `retryAfterSeconds`. Both headers each time (engine 1.2, 1.8, rule 6). */
 export function answerAccepted (reply: FastifyReply, id: string, job: JobRecord, urls: JobUrls, retryAfterSeconds: number): FastifyReply {
   return withPolling(reply, urls, retryAfterSeconds).send(JSON.stringify({ id, status: wireStatuses[job.status] }))
+}
+
+/** 201: subscribed. A DELETE of `location` ends it (engine 4.3). Never a 202, which might be polled (engine 2.6). */
+export function answerSubscribed (reply: FastifyReply, id: string, location: string): FastifyReply {
+  return reply.code(201).header('location', location).type(json).serializer(asIs).send(JSON.stringify({ id }))
 }
 
 /** What a poll of `Location` answers: 202 until the job ends, then its outcome, as if it had been synchronous (engine 1.2). */

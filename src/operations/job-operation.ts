@@ -1,9 +1,12 @@
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { InvalidOptionsError, InvalidResultError } from '../errors.ts'
+import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec, TokenSigner } from '../protocol/token.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
 import type { Clock } from '../work/clock.ts'
 import type { JobService } from '../work/jobs.ts'
+import type { Store } from '../work/store.ts'
+import type { CallbackPolicy, SubscriptionService } from '../work/subscriptions.ts'
 import type { BaseUrl } from './base-url.ts'
 import type { MonitorHooks } from './generated-route.ts'
 import { jobSettings, routeOptionsOf, type JobDefaults, type JobSettings } from './job-options.ts'
@@ -20,7 +23,13 @@ export interface OperationParts {
   clock: Clock
   ids: IdCodec
   tokens: TokenSigner
+  subscriptionIds: IdCodec
   jobs: JobService
+  subscriptions: SubscriptionService
+  store: Pick<Store, 'subscribe'>
+  sealer: Sealer
+  callbackPolicy: CallbackPolicy
+  callbackDelayMs: number
   registry: Registry
   baseUrl: BaseUrl
 }
@@ -42,7 +51,7 @@ export interface JobOperation {
  *
  * @throws {InvalidOptionsError} @throws {DuplicateOperationError}
  */
-export function declareJobOperation (instance: FastifyInstance, path: string, options: JobOperationOptions, handler: RunnableOperation['handler'], parts: OperationParts): JobOperation {
+export function declareJobOperation (instance: FastifyInstance, path: string, options: JobOperationOptions, handler: RunnableOperation['handler'], parts: OperationParts, callbackDelayMs?: number): JobOperation {
   const settings = jobSettings(options, parts.defaults, path)
   const { result, context, contextSchema, monitorHooks = parts.monitorHooks ?? {} } = options
   const route = routeOptionsOf(options)
@@ -61,7 +70,17 @@ export function declareJobOperation (instance: FastifyInstance, path: string, op
     resultCodec = compile(result, 'result')
     contextCodec = compile(contextSchema, 'contextSchema')
   })
-  registry.addRunnable({ ...settings, operationId, handler, encodeResult: (value) => encodeResult(value, resultCodec, operationId) })
+  registry.addRunnable({
+    ...settings,
+    operationId,
+    handler,
+    callbackDelayMs,
+    encodeResult (value) {
+      const text = encodeResult(value, resultCodec, operationId)
+      if (callbackDelayMs !== undefined && text !== null) assertCallbackBody(text, operationId)
+      return text
+    }
+  })
   const recorder = createRequestRecorder({ operationId, context, contextCodec: () => contextCodec, owner })
   return { operationId, settings, monitorHooks, recorder, route }
 }
@@ -83,4 +102,10 @@ function encodeResult (value: unknown, codec: SchemaCodec | undefined, operation
   const serialized: unknown = codec.serialize(checked.value)
   if (typeof serialized !== 'string') throw new InvalidResultError(operationId, 'the serializer of the scope gave no text')
   return serialized
+}
+
+/** As the schema must be, where there is one: see callback-schema. */
+function assertCallbackBody (text: string, operationId: string): void {
+  if (!text.startsWith('{')) throw new InvalidResultError(operationId, 'the body of a callback must be a JSON object')
+  if (Object.hasOwn(JSON.parse(text) as object, 'error')) throw new InvalidResultError(operationId, 'a callback with a property "error" says that the job failed')
 }

@@ -1,5 +1,6 @@
 import { DuplicateOperationError } from '../errors.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
+import type { EventSubscriber } from '../work/fan-out.ts'
 
 /** All operations of the app, by operationId. */
 export interface Registry {
@@ -8,6 +9,11 @@ export interface Registry {
   /** @throws {DuplicateOperationError} naming both places. */
   declare (operationId: string, place: string): void
   addRunnable (operation: RunnableOperation): void
+  /** Those that wait for events. */
+  readonly subscribers: ReadonlyMap<string, EventSubscriber>
+  addSubscriber (subscriber: EventSubscriber): void
+  /** The operationIds of those that send callbacks. */
+  readonly callingBack: ReadonlySet<string>
   /** Calls back when all routes and schemas are known. */
   whenComplete (callback: () => void): void
   complete (): void
@@ -16,15 +22,26 @@ export interface Registry {
 export function createRegistry (): Registry {
   const places = new Map<string, string>()
   const runnable = new Map<string, RunnableOperation>()
+  const subscribers = new Map<string, EventSubscriber>()
+  const callingBack = new Set<string>()
   const callbacks: (() => void)[] = []
   return {
     runnable,
+    subscribers,
+    callingBack,
     declare (operationId, place) {
       const other = places.get(operationId)
       if (other !== undefined) throw new DuplicateOperationError(operationId, other, place)
       places.set(operationId, place)
     },
-    addRunnable: (operation) => { runnable.set(operation.operationId, operation) },
+    addRunnable (operation) {
+      runnable.set(operation.operationId, operation)
+      if (operation.callbackDelayMs !== undefined) callingBack.add(operation.operationId)
+    },
+    addSubscriber (subscriber) {
+      subscribers.set(subscriber.operationId, subscriber)
+      callingBack.add(subscriber.operationId)
+    },
     whenComplete: (callback) => { callbacks.push(callback) },
     complete: () => { for (const callback of callbacks) callback() }
   }

@@ -11,9 +11,10 @@ export interface RequestRecorder {
   /**
    * The request as JSON text, and the part of it that decides what work is done.
    *
+   * @param without Body and query in place of the request's: the callback URL is taken out before anything is kept.
    * @throws {InvalidContextError}
    */
-  record (request: FastifyRequest): Promise<{ text: string, fingerprinted: string }>
+  record (request: FastifyRequest, without?: { input: unknown, query: unknown }): Promise<{ text: string, fingerprinted: string }>
 }
 
 interface RecorderParts {
@@ -51,11 +52,11 @@ export function createRequestRecorder ({ operationId, context, contextCodec, own
       return name
     },
 
-    async record (request) {
-      const { body, params, query, headers } = request
+    async record (request, { input, query } = { input: request.body, query: request.query }) {
+      const { body, params, headers } = request
       if (isBinary(body)) throw new UnsupportedBodyError()
       const kept = { context: await contextOf(request), tracking: trackingOf(headers) }
-      const fingerprinted = textOf({ input: body, params, query })
+      const fingerprinted = textOf({ input, params, query })
       return { text: `${fingerprinted.slice(0, -1)},${JSON.stringify(kept).slice(1)}`, fingerprinted }
     }
   }

@@ -1,5 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest, FastifySchema, FastifyTypeProvider, RouteShorthandOptions } from 'fastify'
 import type { Deferred, Job } from '../work/job.ts'
+import type { Topic } from '../work/topics.ts'
+import type { CallbackSource } from './callback-source.ts'
 import type { MonitorHooks } from './generated-route.ts'
 
 /** A Fastify schema that names its operation: the designer and the connector document know it by these. */
@@ -16,7 +18,7 @@ export type Validated<TypeProvider extends FastifyTypeProvider, Schema> = (TypeP
 /** What may be given to be serialised by the schema. */
 export type Serializable<TypeProvider extends FastifyTypeProvider, Schema> = (TypeProvider & { schema: Schema })['serializer']
 
-type PartOf<S, Part extends keyof FastifySchema> = S extends Record<Part, infer Schema> ? Schema : unknown
+export type PartOf<S, Part extends keyof FastifySchema> = S extends Record<Part, infer Schema> ? Schema : unknown
 
 export interface JobOptions<Context = unknown> {
   /** How long the engine is asked to wait between polls, in seconds. @default the plugin's: 5 */
@@ -39,7 +41,7 @@ export interface JobOptions<Context = unknown> {
   context?: (request: FastifyRequest) => Context | Promise<Context>
   /** JSON Schema that the context must fit. */
   contextSchema?: unknown
-  /** Hooks added to the status, cancel and operation routes. @default the plugin's */
+  /** Hooks added to the routes of follow-up calls: status, cancel, operation, unsubscribe. @default the plugin's */
   monitorHooks?: MonitorHooks
 }
 
@@ -49,6 +51,26 @@ export interface AsyncActionOptions<S extends OperationSchema, Result, Context> 
   schema: S
   /** JSON Schema of what the handler returns. Without one any JSON value goes; `undefined` answers 204. */
   result?: Result
+}
+
+/** Route options of Fastify, which apply to the subscribe route alone, and the operation's own. */
+export interface WebhookActionOptions<S extends OperationSchema, Result, Context> extends
+  Omit<AsyncActionOptions<S, Result, Context>, 'retryAfterSeconds' | 'waitSeconds' | 'failureStatusCode'> {
+  /** Where the subscribe call holds the callback URL. @default the body's property `callbackUrl`, added to the schema */
+  callbackUrl?: CallbackSource
+}
+
+/** Route options of Fastify, which apply to the subscribe route alone, and the operation's own. */
+export interface WebhookTriggerOptions<S extends OperationSchema, Event, Input> extends Omit<RouteShorthandOptions, 'schema' | 'handler'> {
+  schema: S
+  /** Whose events it fires on: made by `app.logicApps.topic()`. */
+  topic: Topic<Event>
+  /** Whether a subscription wants an event. One that throws makes a dead letter of that callback. @default all of them */
+  matches?: (event: Event, input: Input) => boolean
+  /** Where the subscribe call holds the callback URL. @default the body's property `callbackUrl`, added to the schema */
+  callbackUrl?: CallbackSource
+  /** Hooks added to the unsubscribe routes. @default the plugin's */
+  monitorHooks?: MonitorHooks
 }
 
 /** With the logger that it is at run time: a child of Fastify's. */

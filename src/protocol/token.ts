@@ -21,13 +21,16 @@ export interface IdCodec {
 
 const idLength = 22
 export const tokenLength = 2 * idLength
-const kindOfJob = 1
+/** So that an id of one kind is never taken for another. */
+const recordKinds = { job: 1, subscription: 2, event: 3, delivery: 4 }
+export type RecordKind = keyof typeof recordKinds
 
 /**
  * Ids are one AES block: kind (1 byte), number (6), time (6), three bytes of zeros that make a foreign id recognisable.
  * The key belongs to the store and never changes, so that an id in a log stays findable when `secret` rotates.
  */
-export function createIdCodec (key: Uint8Array): IdCodec {
+export function createIdCodec (key: Uint8Array, kind: RecordKind): IdCodec {
+  const kindByte = recordKinds[kind]
   // One block in, one block out: in ECB mode without padding a cipher object can be used for ever.
   const cipher = createCipheriv('aes-128-ecb', key, null).setAutoPadding(false)
   const decipher = createDecipheriv('aes-128-ecb', key, null).setAutoPadding(false)
@@ -35,7 +38,7 @@ export function createIdCodec (key: Uint8Array): IdCodec {
   return {
     encode ({ number, createdAt }) {
       block.fill(0)
-      block.writeUInt8(kindOfJob, 0)
+      block.writeUInt8(kindByte, 0)
       block.writeUIntBE(number, 1, 6)
       block.writeUIntBE(createdAt, 7, 6)
       return cipher.update(block).toString('base64url')
@@ -45,7 +48,7 @@ export function createIdCodec (key: Uint8Array): IdCodec {
       // Base64 has several spellings of the same bytes; only one of them was issued.
       if (bytes?.length !== 16 || bytes.toString('base64url') !== id) return undefined
       const plain = decipher.update(bytes)
-      if (plain[0] !== kindOfJob || plain[13] !== 0 || plain[14] !== 0 || plain[15] !== 0) return undefined
+      if (plain[0] !== kindByte || plain[13] !== 0 || plain[14] !== 0 || plain[15] !== 0) return undefined
       return { number: plain.readUIntBE(1, 6), createdAt: plain.readUIntBE(7, 6) }
     }
   }

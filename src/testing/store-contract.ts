@@ -2,13 +2,17 @@ import type { Store } from '../work/store.ts'
 import { createManualClock } from './manual-clock.ts'
 import { leaseMs, start, type Instance } from './store-contract/bench.ts'
 import { claimCases } from './store-contract/claim.ts'
+import { deliverCases } from './store-contract/deliver.ts'
 import { endCases } from './store-contract/end.ts'
+import { fanOutCases } from './store-contract/fan-out.ts'
 import { leaseCases } from './store-contract/lease.ts'
 import { openCases } from './store-contract/open.ts'
 import { readCases } from './store-contract/read.ts'
 import { recoverCases } from './store-contract/recover.ts'
 import { settleCases } from './store-contract/settle.ts'
 import { submitCases } from './store-contract/submit.ts'
+import { subscribeCases } from './store-contract/subscribe.ts'
+import { supersedeCases } from './store-contract/supersede.ts'
 import { sweepCases } from './store-contract/sweep.ts'
 
 /** The place where the data of one case is, made for it. */
@@ -33,7 +37,8 @@ export interface StoreContractOptions {
 }
 
 const allCases = [
-  ...openCases, ...submitCases, ...readCases, ...claimCases, ...leaseCases, ...settleCases, ...endCases, ...recoverCases, ...sweepCases
+  ...openCases, ...submitCases, ...readCases, ...claimCases, ...leaseCases, ...settleCases, ...endCases, ...recoverCases, ...sweepCases,
+  ...subscribeCases, ...supersedeCases, ...fanOutCases, ...deliverCases
 ]
 
 /**
@@ -52,7 +57,7 @@ export function testStoreContract ({ test, createBackend, shared = true }: Store
         const store = backend.connect()
         stores.push(store)
         let wakes = 0
-        const identity = await store.open({ clock, log: silent, leaseMs, wake: () => { wakes++ } })
+        const identity = await store.open({ clock, log: silent, leaseMs, deliveryRetentionMs: 604_800_000, wake: () => { wakes++ } })
         return { store, identity, wakes: () => wakes }
       }
       try {

@@ -18,6 +18,8 @@ export interface RunnableOperation extends RetryPolicy {
   retentionMs: number
   failureStatusCode: number
   handler: (job: Job) => unknown
+  /** Of an operation whose end owes a callback: how long after the start none is sent, so that its caller has read our answer. */
+  callbackDelayMs?: number | undefined
   /** JSON text of a result, `null` for none. Throws InvalidResultError when it does not fit the schema. */
   encodeResult: (result: unknown) => string | null
 }
@@ -36,6 +38,18 @@ const later = (now: number, ms: number): number => Math.min(Math.round(now + ms)
 
 export function failed (operation: Pick<RunnableOperation, 'retentionMs' | 'failureStatusCode'>, now: number, failure: Omit<Failure, 'statusCode'> & { statusCode?: number | undefined }): JobEnd {
   return { status: 'failed', failure: { ...failure, statusCode: failure.statusCode ?? operation.failureStatusCode }, ...jobEnd(operation, now) }
+}
+
+/** The end of a job, with the callback that it owes. A callback cannot fail an action, so a failure is an `error` in its body (engine 2.20). */
+export function owingCallback (end: JobEnd, job: JobRecord, { callbackDelayMs }: Pick<RunnableOperation, 'callbackDelayMs'>): JobEnd {
+  if (callbackDelayMs === undefined) return end
+  return { ...end, callback: { body: callbackBodyOf(end), dueAt: Math.max(end.endedAt, job.createdAt + callbackDelayMs) } }
+}
+
+function callbackBodyOf (end: JobEnd): string {
+  if (end.status === 'succeeded') return end.result ?? '{}'
+  const { statusCode, ...error } = end.failure
+  return JSON.stringify({ error })
 }
 
 /** A JobError as it is kept. Details that are no JSON are left out, since the rest of the answer must not be lost. */

@@ -1,7 +1,7 @@
 import { InvalidDatabaseError, LeaseLostError, StoreUnavailableError } from '../errors.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import {
-  decide, failed, failedMessage, JobTimedOutReason, refuse, ShutdownReason, type Outcome, type RunnableOperation
+  decide, failed, failedMessage, JobTimedOutReason, owingCallback, refuse, ShutdownReason, type Outcome, type RunnableOperation
 } from './attempt.ts'
 import { createBatcher } from './batch.ts'
 import { createClaimLoop } from './claim-loop.ts'
@@ -117,7 +117,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       if (isOver(signal)) return jobLog.debug({ err: signal.reason as Error }, 'attempt over')
       to = decide(outcome, job, id, operation, clock.now(), jobLog)
     }
-    await settleUntilDone(attempt, to, jobLog)
+    await settleUntilDone(attempt, 'endedAt' in to ? owingCallback(to, job, operation) : to, jobLog)
   }
 
   /** The handler's outcome, or the signal's reason if that comes first: a handler that ignores its signal is left to itself. */

@@ -1,6 +1,6 @@
 import { IdempotencyKeyReusedError, JobAlreadyEndedError, JobError, JobNotFoundError, OperationNotFoundError, QueueFullError } from '../errors.ts'
 import type { IdCodec } from '../protocol/token.ts'
-import { failed, failureOf, jobEnd, JobEndedReason, type RunnableOperation } from './attempt.ts'
+import { failed, failureOf, jobEnd, JobEndedReason, owingCallback, type RunnableOperation } from './attempt.ts'
 import { createBatcher } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { JobRunner } from './job-runner.ts'
@@ -68,6 +68,10 @@ export interface JobService extends Jobs {
   cancelJob (job: JobRecord): Promise<{ canceled: boolean, job: JobRecord } | undefined>
   /** A job ended, by this process. */
   onEnd (number: number): void
+  /** A job was ended in the store otherwise than by its attempt: its handler may stop. */
+  onEndedOutside (number: number, status: JobStatus): void
+  /** How a job of an operation ends that is canceled now. */
+  canceled (operationId: string): JobEnd
   /** Lets all waits go: the server is closing. */
   stop (): void
 }
@@ -83,12 +87,14 @@ export interface JobServiceParts {
   defaults: Pick<RunnableOperation, 'retentionMs' | 'failureStatusCode'>
   /** Of this process, if it runs jobs. */
   runner: () => Pick<JobRunner, 'wake' | 'abort'> | undefined
+  /** A job was ended from outside, so that a callback may be owed. */
+  onOwed?: () => void
 }
 
 /** How often a wait looks for an end that another process wrote. */
 const waitPollMs = 500
 
-export function createJobService ({ store, clock, log, ids, operations, maxQueued, defaults, runner }: JobServiceParts): JobService {
+export function createJobService ({ store, clock, log, ids, operations, maxQueued, defaults, runner, onOwed }: JobServiceParts): JobService {
   const submit = createBatcher((jobs: NewJob[]) => store.submit(jobs, { maxQueued }))
   const find = createBatcher((numbers: number[]) => store.get(numbers))
   const waits = new Map<number, Set<() => void>>()
@@ -113,20 +119,34 @@ export function createJobService ({ store, clock, log, ids, operations, maxQueue
     })
   }
 
-  async function end (number: number, jobEnd: JobEnd): Promise<{ ended: boolean, job: JobRecord } | undefined> {
-    const answer = await store.end(number, jobEnd)
+  async function end (job: JobRecord, jobEnd: JobEnd): Promise<{ ended: boolean, job: JobRecord } | undefined> {
+    const answer = await store.end(job.number, owingCallback(jobEnd, job, operations.get(job.operation) ?? { callbackDelayMs: 0 }))
     if (answer?.ended === true) {
-      runner()?.abort(number, new JobEndedReason(`the job ended as ${jobEnd.status}`))
-      onEnd(number)
+      onEndedOutside(job.number, jobEnd.status)
+      onOwed?.()
     }
     return answer
+  }
+
+  function onEndedOutside (number: number, status: JobStatus): void {
+    runner()?.abort(number, new JobEndedReason(`the job ended as ${status}`))
+    onEnd(number)
+  }
+
+  function canceled (operationId: string): JobEnd {
+    const operation = operations.get(operationId) ?? defaults
+    return {
+      status: 'canceled',
+      failure: { code: 'JobCanceled', message: 'The job was canceled.', statusCode: operation.failureStatusCode },
+      ...jobEnd(operation, clock.now())
+    }
   }
 
   async function endById (id: string, toEnd: (operation: RunnableOperation) => JobEnd): Promise<void> {
     const job = await findById(id)
     const operation = operations.get(job.operation)
     if (operation === undefined) throw new OperationNotFoundError(job.operation)
-    const answer = await end(job.number, toEnd(operation))
+    const answer = await end(job, toEnd(operation))
     if (answer === undefined) throw new JobNotFoundError()
     if (!answer.ended) throw new JobAlreadyEndedError(id, answer.job.status)
   }
@@ -144,18 +164,15 @@ export function createJobService ({ store, clock, log, ids, operations, maxQueue
   }
 
   async function cancelJob (job: JobRecord): Promise<{ canceled: boolean, job: JobRecord } | undefined> {
-    const operation = operations.get(job.operation) ?? defaults
-    const answer = await end(job.number, {
-      status: 'canceled',
-      failure: { code: 'JobCanceled', message: 'The job was canceled.', statusCode: operation.failureStatusCode },
-      ...jobEnd(operation, clock.now())
-    })
+    const answer = await end(job, canceled(job.operation))
     return answer === undefined ? undefined : { canceled: answer.job.status === 'canceled', job: answer.job }
   }
 
   return {
     find,
     onEnd,
+    onEndedOutside,
+    canceled,
     cancelJob,
 
     async accept (job) {

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { findPort } from '../helpers/find-port.ts'
 import { checkDatabase, checkRuns, longestRecovery } from './checks.ts'
 import { type ClientCounts, createClient, newOrder, type Client, type Order } from './client.ts'
+import { createRandom } from './random.ts'
 import { readRuns, spawnServer, type ServerProcess } from './server-process.ts'
 import type { Task } from './server.ts'
 
@@ -216,17 +217,6 @@ function countBy<T> (items: T[], name: (item: T) => string): Record<string, numb
   const counts: Record<string, number> = {}
   for (const item of items) counts[name(item)] = (counts[name(item)] ?? 0) + 1
   return counts
-}
-
-/** mulberry32: the same seed, the same numbers. */
-function createRandom (seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 const help = `Kills servers at random moments while clients start work and poll.

@@ -7,7 +7,7 @@ import type { Run } from './server.ts'
 
 export interface Exit { code: number | null, signal: NodeJS.Signals | null, stderr: string }
 
-/** A server.ts in a process of its own, which dies with ours. */
+/** A server in a process of its own, which dies with ours. */
 export interface ServerProcess {
   origin: string
   pid: number
@@ -17,10 +17,12 @@ export interface ServerProcess {
   /** Opens the store and listens. Rejects when the process ends first. */
   start (): Promise<void>
   kill (signal: NodeJS.Signals): void
+  /** Sends a message, and resolves to the next one that comes. */
+  ask<T> (message: string): Promise<T>
 }
 
-export function spawnServer (folder: string, port: number): ServerProcess {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'server.ts'), folder, String(port)], {
+export function spawnServer (folder: string, port: number, file = 'server.ts'): ServerProcess {
+  const child = spawn(process.execPath, [join(import.meta.dirname, file), folder, String(port)], {
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     // A quick start means more kills: compiled code is kept, and coverage is not measured under tap.
     env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), _TAPJS_PROCESSINFO_COVERAGE_: '0' }
@@ -42,7 +44,12 @@ export function spawnServer (folder: string, port: number): ServerProcess {
       child.send('start', () => {})
       await ready
     },
-    kill: (signal) => { child.kill(signal) }
+    kill: (signal) => { child.kill(signal) },
+    async ask<T> (message: string) {
+      const answer = once(child, 'message')
+      child.send(message)
+      return (await answer)[0] as T
+    }
   }
 }
 

@@ -66,8 +66,8 @@ export async function createWorker (t: Test, operations: Record<string, TestOper
   const { file = ':memory:', clock = createManualClock(), concurrency = 50 } = options
   const { log, logs } = createLog()
   const store = options.store ?? sqliteStore({ file })
-  const { idKey } = await store.open({ clock, log, leaseMs, wake: () => runner.storeChanged() })
-  const ids = createIdCodec(idKey)
+  const { idKey } = await store.open({ clock, log, leaseMs, deliveryRetentionMs: 604_800_000, wake: () => runner.storeChanged() })
+  const ids = createIdCodec(idKey, 'job')
   const runnables = new Map(Object.entries(operations).map(([operationId, operation]) => [operationId, runnable(operationId, operation)]))
   const jobs = createJobService({
     store,

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Test } from 'tap'
 import type { OpenDatabase } from '../../src/stores/sqlite/connection.ts'
@@ -5,6 +6,7 @@ import { createSqliteStore } from '../../src/stores/sqlite/store.ts'
 import { createManualClock, type ManualClock } from '../../src/testing/index.ts'
 import { leaseMs } from '../../src/testing/store-contract/bench.ts'
 import type { Store, StoreIdentity } from '../../src/work/store.ts'
+import { createTempDir } from './temp-dir.ts'
 
 export interface OpenedStore {
   store: Store
@@ -28,7 +30,7 @@ export async function openStore (t: Test, file: string, { openDatabase, clock = 
   const warnings: string[] = []
   const note = (_: unknown, message?: string): void => { warnings.push(message ?? '') }
   const log = { debug () {}, info () {}, warn: note, error: note, child: () => log }
-  const identity = await store.open({ clock, log, leaseMs, wake () {} })
+  const identity = await store.open({ clock, log, leaseMs, deliveryRetentionMs: 604_800_000, wake () {} })
   t.teardown(() => store.close())
   return { store, identity, clock, warnings }
 }
@@ -67,10 +69,42 @@ function intercept<T extends object> (target: T, methods: object): T {
   })
 }
 
+export interface TracedStore extends OpenedStore {
+  file: string
+  /** The statements since the last call of this. */
+  taken (): string[]
+}
+
+/** An open store that tells what it asks of SQLite. */
+export async function openTraced (t: Test, file = join(createTempDir(t), 'jobs.db')): Promise<TracedStore> {
+  let statements: string[] = []
+  const opened = await openStore(t, file, { openDatabase: watchDatabase((sql) => { statements.push(sql) }) })
+  const taken = (): string[] => {
+    const since = statements
+    statements = []
+    return since
+  }
+  return { ...opened, file, taken }
+}
+
+/** How SQLite means to run each of these statements. */
+export function plansOf (t: Test, file: string, statements: string[]): { sql: string, plan: string }[] {
+  const database = new DatabaseSync(file)
+  t.teardown(() => database.close())
+  return [...new Set(statements)].map((sql) => {
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all().map(({ detail }) => String(detail))
+    return { sql: sql.replace(/\s+/g, ' ').trim(), plan: plan.join('; ') }
+  })
+}
+
 /** What node:sqlite throws. */
 export function sqliteError (errcode: number, message: string): Error {
   return Object.assign(new Error(message), { code: 'ERR_SQLITE_ERROR', errcode, errstr: message })
 }
+
+const tables = [
+  'workers', 'jobs', 'job_inputs', 'job_results', 'subscriptions', 'events', 'fan_outs', 'deliveries', 'delivery_attempts'
+]
 
 /** All that is in the file, seen by a connection of its own; also checks that tables and indexes agree. */
 export function dump (file: string): Record<string, unknown[]> {
@@ -78,8 +112,7 @@ export function dump (file: string): Record<string, unknown[]> {
   try {
     const [check] = database.prepare('PRAGMA integrity_check').all()
     if (check?.integrity_check !== 'ok') throw new Error(`the database is damaged: ${String(check?.integrity_check)}`)
-    return Object.fromEntries(['workers', 'jobs', 'job_inputs', 'job_results'].map((table) =>
-      [table, database.prepare(`SELECT * FROM ${table} ORDER BY 1`).all().map((row) => ({ ...row }))]))
+    return Object.fromEntries(tables.map((table) => [table, database.prepare(`SELECT * FROM ${table} ORDER BY 1, 2`).all().map((row) => ({ ...row }))]))
   } finally {
     database.close()
   }

@@ -12,7 +12,7 @@ const stores = new Map<string, { store: Store, secret: (() => Promise<Uint8Array
 async function answer ({ file, method, args }: Call): Promise<unknown> {
   if (method === 'open') {
     const store = sqliteStore({ file })
-    const { idKey, localSecret } = await store.open({ clock: createManualClock(), log, leaseMs: 15_000, wake () {} })
+    const { idKey, localSecret } = await store.open({ clock: createManualClock(), log, leaseMs: 15_000, deliveryRetentionMs: 604_800_000, wake () {} })
     stores.set(file, { store, secret: localSecret })
     return Buffer.from(idKey).toString('hex')
   }

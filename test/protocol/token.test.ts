@@ -15,7 +15,7 @@ const textOf = (length: number) => fc.array(fc.nat(0xffff), { minLength: length,
 const name = fc.record({ number: fc.integer({ min: 1, max: 2 ** 48 - 1 }), createdAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }) })
 
 test('an id is 22 characters that need no escaping, and names its record', async (t) => {
-  const ids = createIdCodec(key)
+  const ids = createIdCodec(key, 'job')
   await check(t, fc.property(name, (name) => {
     const id = ids.encode(name)
     return /^[\w-]{22}$/.test(id) && JSON.stringify(ids.decode(id)) === JSON.stringify(name)
@@ -24,13 +24,13 @@ test('an id is 22 characters that need no escaping, and names its record', async
 
 test('an id stays the same for ever: it stands in logs', async (t) => {
   // A changed value breaks every id that was ever handed out, and needs a major version.
-  const id = createIdCodec(key).encode({ number: 1, createdAt })
+  const id = createIdCodec(key, 'job').encode({ number: 1, createdAt })
   t.equal(id, '1dZSYDMm-xJRbKI0civOIg')
   t.equal(createTokenSigner([secret]).sign(id), '1dZSYDMm-xJRbKI0civOIgOuFlXNSV43ei3Iqj3ftidy')
 })
 
 test('ids of neighbours tell nothing about each other', async (t) => {
-  const ids = createIdCodec(key)
+  const ids = createIdCodec(key, 'job')
   const all = Array.from({ length: 2000 }, (_, index) => ids.encode({ number: index + 1, createdAt }))
   t.equal(new Set(all).size, all.length)
   const shared = (a: string, b: string): number => [...a].findIndex((character, index) => character !== b[index])
@@ -48,16 +48,16 @@ test('ids of neighbours tell nothing about each other', async (t) => {
 })
 
 test('what was never issued is no id', async (t) => {
-  const ids = createIdCodec(key)
+  const ids = createIdCodec(key, 'job')
   const id = ids.encode({ number: 7, createdAt })
   for (const odd of ['', 'x', id.slice(1), `${id}A`, ` ${id.slice(1)}`, `${id.slice(0, 21)}=`, `${id.slice(0, 21)}!`, 'é'.repeat(22), '\u0000'.repeat(22), 'A'.repeat(22), '_'.repeat(22)]) {
     t.equal(ids.decode(odd), undefined, JSON.stringify(odd))
   }
-  t.equal(createIdCodec(otherKey).decode(id), undefined, 'another store\'s')
+  t.equal(createIdCodec(otherKey, 'job').decode(id), undefined, 'another store\'s')
 })
 
 test('every other character in every place makes an id of nothing', async (t) => {
-  const ids = createIdCodec(key)
+  const ids = createIdCodec(key, 'job')
   const id = ids.encode({ number: 7, createdAt })
   let decoded = 0
   for (let at = 0; at < id.length; at++) {
@@ -67,13 +67,13 @@ test('every other character in every place makes an id of nothing', async (t) =>
 })
 
 test('ids of another store, and random ones, are known as foreign', async (t) => {
-  const ids = createIdCodec(key)
+  const ids = createIdCodec(key, 'job')
   await check(t, fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => ids.decode(Buffer.from(bytes).toString('base64url')) === undefined))
   await check(t, fc.property(textOf(22), (text) => ids.decode(text) === undefined))
 })
 
 test('a token is the id and a MAC, 44 characters that need no escaping', async (t) => {
-  const ids = createIdCodec(key)
+  const ids = createIdCodec(key, 'job')
   const tokens = createTokenSigner([secret])
   await check(t, fc.property(name, (name) => {
     const id = ids.encode(name)
@@ -84,7 +84,7 @@ test('a token is the id and a MAC, 44 characters that need no escaping', async (
 
 test('a token with any one character changed is refused', async (t) => {
   const tokens = createTokenSigner([secret])
-  const token = tokens.sign(createIdCodec(key).encode({ number: 7, createdAt }))
+  const token = tokens.sign(createIdCodec(key, 'job').encode({ number: 7, createdAt }))
   let tried = 0
   let passed = 0
   for (let at = 0; at < token.length; at++) {
@@ -100,7 +100,7 @@ test('a token with any one character changed is refused', async (t) => {
 
 test('a token with any one bit changed is refused', async (t) => {
   const tokens = createTokenSigner([secret])
-  const token = tokens.sign(createIdCodec(key).encode({ number: 7, createdAt }))
+  const token = tokens.sign(createIdCodec(key, 'job').encode({ number: 7, createdAt }))
   const bytes = Buffer.from(token, 'latin1')
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const changed = Buffer.from(bytes)
@@ -111,7 +111,7 @@ test('a token with any one bit changed is refused', async (t) => {
 })
 
 test('a token cut short, drawn out or put together from two is refused', async (t) => {
-  const ids = createIdCodec(key)
+  const ids = createIdCodec(key, 'job')
   const tokens = createTokenSigner([secret])
   const [one, two] = [1, 2].map((number) => tokens.sign(ids.encode({ number, createdAt }))) as [string, string]
   for (let length = 0; length < one.length; length++) t.equal(tokens.verify(one.slice(0, length)), undefined)
@@ -128,13 +128,13 @@ test('no text that nobody signed passes', async (t) => {
 })
 
 test('the secret is the key: of another one nothing is accepted', async (t) => {
-  const id = createIdCodec(key).encode({ number: 7, createdAt })
+  const id = createIdCodec(key, 'job').encode({ number: 7, createdAt })
   t.equal(createTokenSigner([otherSecret]).verify(createTokenSigner([secret]).sign(id)), undefined)
   t.equal(createTokenSigner([`${secret} `]).verify(createTokenSigner([secret]).sign(id)), undefined)
 })
 
 test('secrets rotate: the first signs, all are accepted, one left out is not', async (t) => {
-  const id = createIdCodec(key).encode({ number: 7, createdAt })
+  const id = createIdCodec(key, 'job').encode({ number: 7, createdAt })
   const before = createTokenSigner([secret]).sign(id)
   const rotated = createTokenSigner([otherSecret, secret])
   t.equal(rotated.sign(id), createTokenSigner([otherSecret]).sign(id))
@@ -146,7 +146,7 @@ test('secrets rotate: the first signs, all are accepted, one left out is not', a
 })
 
 test('a secret is text or bytes', async (t) => {
-  const id = createIdCodec(key).encode({ number: 7, createdAt })
+  const id = createIdCodec(key, 'job').encode({ number: 7, createdAt })
   t.equal(createTokenSigner([Buffer.from(secret)]).verify(createTokenSigner([secret]).sign(id)), id)
   t.equal(createTokenSigner([new Uint8Array(32)]).verify(createTokenSigner([Buffer.alloc(32)]).sign(id)), id)
 })

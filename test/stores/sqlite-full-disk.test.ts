@@ -1,10 +1,11 @@
-import { copyFileSync, existsSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { test, type Test } from 'tap'
+import { test } from 'tap'
 import { accept, acceptAndClaim, canceled, claim, leaseOf, newJob, plenty, start, succeeded } from '../../src/testing/store-contract/bench.ts'
 import type { ClaimedJob, Store } from '../../src/work/store.ts'
-import { dump, openStore, sqliteError, watchDatabase, type BeforeStep } from '../helpers/sqlite.ts'
+import { faults, strikeEverywhere } from '../helpers/disk-faults.ts'
+import { dump, openStore, sqliteError, watchDatabase } from '../helpers/sqlite.ts'
 import { createTempDir } from '../helpers/temp-dir.ts'
 
 /** A life of four jobs: every kind of call, in an order in which each changes something. */
@@ -24,90 +25,12 @@ const scenario: ((store: Store, jobs: ClaimedJob[]) => Promise<unknown>)[] = [
   (store) => store.sweep(start + 101, plenty)
 ]
 
-interface Fault {
-  name: string
-  /** What the n-th step does instead. */
-  strike (database: DatabaseSync): void
-  /** Whether the connection is of no use any more. */
-  breaks: boolean
-}
-
-const faults: Fault[] = [
-  {
-    name: 'a full disk',
-    breaks: false,
-    strike (database) {
-      // SQLite has rolled back by then (facts: trials, 2).
-      if (database.isTransaction) database.exec('ROLLBACK')
-      throw sqliteError(13, 'database or disk is full')
-    }
-  },
-  { name: 'a full disk without a rollback', breaks: false, strike () { throw sqliteError(13, 'database or disk is full') } },
-  { name: 'an I/O error', breaks: true, strike () { throw sqliteError(778, 'disk I/O error') } }
-]
-
-/**
- * Runs the scenario, with a fault at the n-th step. Resolves to what is in the file then, or `undefined` when there are
- * less steps.
- *
- * @param template A new database: made once, since making one takes long.
- */
-async function run (t: Test, template: string, n = 0, { strike, breaks }: Partial<Fault> = {}): Promise<Record<string, unknown[]> | undefined> {
-  const file = join(createTempDir(t), 'jobs.db')
-  copyFileSync(template, file)
-  /** Not counted while the store opens and closes. */
-  let steps = -Infinity
-  let broken: DatabaseSync | undefined
-  const hasty = new WeakSet<DatabaseSync>()
-  const before: BeforeStep = (sql, database) => {
-    // No power fails here: hundreds of runs need not wait for the disk.
-    if (sql.startsWith('BEGIN') && !hasty.has(database)) {
-      hasty.add(database)
-      database.exec('PRAGMA synchronous = OFF')
-    }
-    steps++
-    if (database !== broken && steps !== n) return
-    if (breaks) broken = database
-    strike?.(database)
-  }
-  const { store } = await openStore(t, file, { openDatabase: watchDatabase(before), worker: 'w' })
-  steps = 0
-  const jobs: ClaimedJob[] = []
-  for (const [index, call] of scenario.entries()) {
-    const kept = dump(file)
-    const first = steps + 1
-    try {
-      await call(store, jobs)
-      if (first <= n && n <= steps) t.fail(`call ${index} is told of the fault at step ${n}`)
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'FST_LOGIC_APPS_STORE_UNAVAILABLE') throw error
-      if (n < first || n > steps) throw error
-      t.same(dump(file), kept, `nothing of call ${index} is kept after a fault at step ${n}`)
-      await call(store, jobs)
-    }
-  }
-  const end = dump(file)
-  const last = steps
-  steps = -Infinity
-  await store.close()
-  return n > last ? undefined : end
-}
-
 for (const fault of faults) {
   test(`${fault.name} at any step of any call: the call rejects, nothing of it is kept, and the store goes on`, async (t) => {
-    const template = join(createTempDir(t), 'new.db')
-    await (await openStore(t, template)).store.close()
-    const expected = (await run(t, template))!
-    t.same(expected.job_inputs!.map((row) => (row as { number: number }).number), [2, 3, 4], 'what belongs to a swept job is swept')
-    t.same(expected.job_results, [])
-    let n = 1
-    for (; ; n++) {
-      const end = await run(t, template, n, fault)
-      if (end === undefined) break
-      // A vanished connection leaves no other trace than a lost beat or two.
-      t.same({ ...end, workers: [] }, { ...expected, workers: [] }, `everything went on after a fault at step ${n}`)
-    }
-    t.ok(n > 40, `${n - 1} steps were tried`)
+    const { steps, end } = await strikeEverywhere(t, { calls: scenario, createState: (): ClaimedJob[] => [] }, fault)
+    t.same(end.job_inputs!.map((row) => (row as { number: number }).number), [2, 3, 4], 'what belongs to a swept job is swept')
+    t.same(end.job_results, [])
+    t.ok(steps >= 40, `${steps} steps were tried`)
   })
 }
 

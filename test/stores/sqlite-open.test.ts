@@ -68,7 +68,7 @@ const unusable: Record<string, { code: string, message: RegExp, make (t: Test, f
   "another program's database, still empty": { code: invalid, message: /the database of another program/, make: (_, file) => makeForeign(file, 'PRAGMA application_id = 42') },
   'a database of a newer version': {
     code: 'FST_LOGIC_APPS_SCHEMA_VERSION',
-    message: /schema version 99, this version of fastify-logic-apps knows 1: install the newer version/,
+    message: /schema version 99, this version of fastify-logic-apps knows 2: install the newer version/,
     async make (t, file) {
       await makeDatabase(t, file)
       makeForeign(file, 'PRAGMA user_version = 99')

@@ -1,26 +1,6 @@
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import { test, type Test } from 'tap'
+import { test } from 'tap'
 import { accept, acceptAndClaim, canceled, claim, getOne, leaseMs, leaseOf, newJob, plenty, settle, start, succeeded } from '../../src/testing/store-contract/bench.ts'
-import { openStore, watchDatabase, type OpenedStore } from '../helpers/sqlite.ts'
-import { createTempDir } from '../helpers/temp-dir.ts'
-
-interface Traced extends OpenedStore {
-  file: string
-  /** The statements since the last call of this. */
-  taken (): string[]
-}
-
-async function openTraced (t: Test, file = join(createTempDir(t), 'jobs.db')): Promise<Traced> {
-  let statements: string[] = []
-  const opened = await openStore(t, file, { openDatabase: watchDatabase((sql) => { statements.push(sql) }) })
-  const taken = (): string[] => {
-    const since = statements
-    statements = []
-    return since
-  }
-  return { ...opened, file, taken }
-}
+import { openStore, openTraced, plansOf } from '../helpers/sqlite.ts'
 
 test('no statement reads all jobs, but a list that asks for all and the count of queued ones', async (t) => {
   const { store, file, taken, clock } = await openTraced(t)
@@ -44,13 +24,7 @@ test('no statement reads all jobs, but a list that asks for all and the count of
   await store.sweep(start + 1, plenty)
   await store.close()
 
-  const database = new DatabaseSync(file)
-  t.teardown(() => database.close())
-  const plans = [...new Set(taken())].filter((sql) => /\bjobs\b/.test(sql)).map((sql) => {
-    const parameters = Array<null>(sql.split('?').length - 1).fill(null)
-    const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...parameters).map(({ detail }) => String(detail))
-    return { sql: sql.replace(/\s+/g, ' ').trim(), plan: plan.join('; ') }
-  })
+  const plans = plansOf(t, file, taken().filter((sql) => /\bjobs\b/.test(sql)))
   t.ok(plans.length >= 15, `${plans.length} statements were looked at`)
   for (const { sql, plan } of plans) {
     if (sql.startsWith('SELECT count(*)')) t.match(plan, /^SCAN jobs USING COVERING INDEX jobs_queued$/, sql)

@@ -13,7 +13,7 @@ const { log } = createLog()
 async function openAll (files: string[]): Promise<Deployment & { close: () => Promise<void> }> {
   const clocks = files.map(() => createManualClock())
   const stores = files.map((file, index) => createSqliteStore(file, `${index}-${randomBytes(6).toString('hex')}`))
-  for (const [index, store] of stores.entries()) await store.open({ clock: clocks[index]!, log, leaseMs, wake: () => {} })
+  for (const [index, store] of stores.entries()) await store.open({ clock: clocks[index]!, log, leaseMs, deliveryRetentionMs: 604_800_000, wake: () => {} })
   return { stores, clocks, leaseMs, close: async () => { for (const store of stores) await store.close() } }
 }
 

@@ -4,6 +4,9 @@ import type {
   ProgressReport, Settlement, SubmitOutcome
 } from '../../work/store.ts'
 import type { Transaction } from './connection.ts'
+import { oweJobEnd, releaseDeliveries } from './deliveries.ts'
+import { insertSubscription, renewJobSubscription } from './subscriptions.ts'
+import { whereOf } from './where.ts'
 
 type Row = Record<string, SQLOutputValue>
 
@@ -36,26 +39,26 @@ export function readJob ({ sql }: Transaction, number: number): JobRecord | unde
 }
 
 export function listJobs ({ sql }: Transaction, { operation, owner, status, before, limit }: JobFilter): JobRecord[] {
-  const conditions = Object.entries({ 'operation = ?': operation, 'owner = ?': owner, 'status = ?': status, 'jobs.number < ?': before })
-    .filter((condition): condition is [string, string | number] => condition[1] !== undefined)
-  const where = conditions.length === 0 ? '' : `WHERE ${conditions.map(([text]) => text).join(' AND ')}`
+  const { where, values } = whereOf({ 'operation = ?': operation, 'owner = ?': owner, 'status = ?': status, 'jobs.number < ?': before })
   return sql(`SELECT ${columns} FROM jobs LEFT JOIN job_results USING (number) ${where} ORDER BY jobs.number DESC LIMIT ?`)
-    .all(...conditions.map(([, value]) => value), limit).map(toRecord)
+    .all(...values, limit).map(toRecord)
 }
 
 export function countQueued ({ sql }: Transaction): number {
   return sql("SELECT count(*) AS count FROM jobs WHERE status = 'queued'").get()!.count as number
 }
 
-export function submitJob ({ sql }: Transaction, job: NewJob): SubmitOutcome {
+export function submitJob (transaction: Transaction, job: NewJob): SubmitOutcome {
+  const { sql } = transaction
   const { changes, lastInsertRowid } = sql(`
     INSERT INTO jobs (operation, owner, status, due_at, created_at, idempotency_key, fingerprint)
     VALUES (?, ?, 'queued', 0, ?, ?, ?)
     ON CONFLICT DO NOTHING`
   ).run(job.operation, job.owner, job.createdAt, job.idempotency?.key ?? null, job.idempotency?.fingerprint ?? null)
-  if (changes === 0) return findRepeated({ sql }, job)!
+  if (changes === 0) return findRepeated(transaction, job)!
   const number = Number(lastInsertRowid)
   sql('INSERT INTO job_inputs (number, input) VALUES (?, ?)').run(number, job.input)
+  if (job.subscription !== undefined) insertSubscription({ sql }, job.subscription, { job: number, afterEvent: 0, predecessor: null })
   return {
     outcome: 'accepted',
     job: {
@@ -78,12 +81,14 @@ export function submitJob ({ sql }: Transaction, job: NewJob): SubmitOutcome {
 }
 
 /** The outcome for a job whose idempotency key is known, or `undefined` for a new one. */
-export function findRepeated ({ sql }: Transaction, { idempotency }: NewJob): SubmitOutcome | undefined {
+export function findRepeated (transaction: Transaction, { idempotency, subscription }: NewJob): SubmitOutcome | undefined {
   if (idempotency === undefined) return undefined
+  const { sql } = transaction
   const first = sql('SELECT number, fingerprint FROM jobs WHERE idempotency_key = ?').get(idempotency.key)
   if (first === undefined) return undefined
   if (first.fingerprint !== idempotency.fingerprint) return { outcome: 'conflict' }
-  return { outcome: 'repeated', job: readJob({ sql }, first.number as number)! }
+  if (subscription !== undefined) renewJobSubscription(transaction, first.number as number, subscription)
+  return { outcome: 'repeated', job: readJob(transaction, first.number as number)! }
 }
 
 /** Numbers of due jobs, best first: a deferred one past its deadline, one whose wait is over, the oldest. */
@@ -158,7 +163,8 @@ export function settleJob (transaction: Transaction, { lease, to }: Settlement, 
   return changed.changes === 1
 }
 
-export function endJob ({ sql }: Transaction, number: number, end: JobEnd): void {
+export function endJob (transaction: Transaction, number: number, end: JobEnd): void {
+  const { sql } = transaction
   sql(`
     UPDATE jobs SET status = ?, due_at = NULL, worker = NULL, ended_at = ?, expires_at = ?, failure = ?,
       percent_complete = CASE WHEN ? = 'succeeded' THEN 100 ELSE percent_complete END
@@ -167,22 +173,30 @@ export function endJob ({ sql }: Transaction, number: number, end: JobEnd): void
   if (end.status === 'succeeded' && end.result !== null) {
     sql('INSERT INTO job_results (number, result) VALUES (?, ?)').run(number, end.result)
   }
+  if (end.callback !== undefined) oweJobEnd(transaction, number, end.callback, end.endedAt)
 }
 
 /** Takes everything from a worker. Resolves to how many jobs that were. */
-export function releaseWorker ({ sql }: Transaction, worker: string): number {
+export function releaseWorker (transaction: Transaction, worker: string): number {
+  const { sql } = transaction
   sql('DELETE FROM workers WHERE id = ?').run(worker)
-  return Number(sql(`
+  return releaseDeliveries(transaction, worker) + Number(sql(`
     UPDATE jobs SET status = iif(due_at IS NULL, 'queued', 'running'), due_at = coalesce(due_at, 0), worker = NULL, crashes = crashes + 1
     WHERE worker = ?`
   ).run(worker).changes)
 }
 
 export function sweepJobs ({ sql }: Transaction, now: number, limit: number): number[] {
-  const expired = sql('SELECT number FROM jobs WHERE expires_at < ? ORDER BY expires_at LIMIT ?').all(now, limit)
+  // A callback that is still owed needs the job's subscription.
+  const expired = sql(`
+    SELECT number FROM jobs WHERE expires_at < ? AND NOT EXISTS (
+      SELECT * FROM subscriptions JOIN deliveries ON subscription = subscriptions.number AND deliveries.status = 'pending' WHERE subscriptions.job = jobs.number)
+    ORDER BY expires_at LIMIT ?`
+  ).all(now, limit)
   return expired.map((row) => {
     const number = row.number as number
     for (const table of ['jobs', 'job_inputs', 'job_results']) sql(`DELETE FROM ${table} WHERE number = ?`).run(number)
+    sql('DELETE FROM subscriptions WHERE job = ?').run(number)
     return number
   })
 }

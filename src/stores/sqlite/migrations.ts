@@ -50,6 +50,97 @@ const migrations = [`
 
   CREATE TABLE job_inputs (number INTEGER PRIMARY KEY, input TEXT NOT NULL) STRICT;
   CREATE TABLE job_results (number INTEGER PRIMARY KEY, result TEXT NOT NULL) STRICT;
+`, `
+  CREATE TABLE subscriptions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    operation TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    -- whose events it waits for, or which job
+    topic TEXT,
+    job INTEGER,
+    status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'superseded')),
+    -- events up to this one are not owed to it
+    after_event INTEGER NOT NULL,
+    -- the superseded one that takes its place again if it turns out false
+    predecessor INTEGER,
+    failing_since INTEGER,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    url_digest TEXT NOT NULL,
+    versionless_digest TEXT,
+    sealed_url BLOB NOT NULL,
+    url_hint TEXT NOT NULL,
+    host TEXT NOT NULL,
+    client_tracking_id TEXT,
+    operation_name TEXT,
+    workflow_run_id TEXT,
+    workflow_id TEXT,
+    created_at INTEGER NOT NULL,
+    input TEXT NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX subscriptions_url ON subscriptions (url_digest, operation, owner);
+  CREATE INDEX subscriptions_versionless ON subscriptions (versionless_digest, status) WHERE versionless_digest IS NOT NULL;
+  CREATE INDEX subscriptions_topic ON subscriptions (topic, number) WHERE topic IS NOT NULL;
+  CREATE INDEX subscriptions_job ON subscriptions (job) WHERE job IS NOT NULL;
+  CREATE INDEX subscriptions_predecessor ON subscriptions (predecessor) WHERE predecessor IS NOT NULL;
+  CREATE INDEX subscriptions_tracking ON subscriptions (client_tracking_id) WHERE client_tracking_id IS NOT NULL;
+
+  -- The log. One writer at a time, so that a later number never shows before an earlier one.
+  CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_topic ON events (topic, number);
+  CREATE INDEX events_expiry ON events (expires_at);
+
+  -- Events still to be turned into deliveries, and how far that went.
+  CREATE TABLE fan_outs (
+    event INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    cursor INTEGER NOT NULL DEFAULT 0,
+    -- how often it changed who is to be looked at
+    round INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+
+  CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    operation TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    subscription INTEGER NOT NULL,
+    subscription_created_at INTEGER NOT NULL,
+    url_hint TEXT NOT NULL,
+    host TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'delivered', 'dead')),
+    -- pending and not claimed: not before
+    due_at INTEGER,
+    worker TEXT,
+    claim INTEGER NOT NULL DEFAULT 0,
+    -- the subscription it was claimed for: an answer speaks of that one, though the delivery may be another's by then
+    sent_to INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    -- what is sent: an event's body, or the job's own
+    event INTEGER,
+    job INTEGER,
+    body TEXT
+  ) STRICT;
+  CREATE INDEX deliveries_due ON deliveries (due_at, number, operation, host) WHERE due_at IS NOT NULL;
+  CREATE UNIQUE INDEX deliveries_event ON deliveries (event, subscription) WHERE event IS NOT NULL;
+  CREATE INDEX deliveries_subscription ON deliveries (subscription, status);
+  CREATE INDEX deliveries_worker ON deliveries (worker) WHERE worker IS NOT NULL;
+  CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE ended_at IS NOT NULL;
+
+  CREATE TABLE delivery_attempts (
+    delivery INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    status_code INTEGER,
+    answer TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX delivery_attempts_delivery ON delivery_attempts (delivery);
 `]
 
 /**

@@ -6,8 +6,13 @@ import {
   claimJobs, countQueued, endJob, findDue, findNextDueAt, findRepeated, isHeld, keepWorker, listJobs, readJob, releaseWorker,
   reportProgress, settleJob, submitJob, sweepJobs
 } from './jobs.ts'
+import {
+  appendEvent, claimDelivery, fanOut, findDueDeliveries, findFanOuts, findSubscribers, listDeliveries, nextDeliveryDueAt,
+  readAttempts, redeliver, settleDelivery, sweepDeliveries, sweepEvents
+} from './deliveries.ts'
 import { makeKeyFile, readKeyFile } from './key-file.ts'
 import { createRecordCache } from './record-cache.ts'
+import { listSubscriptions, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
 
 /** How often we look whether another process wrote. */
@@ -231,9 +236,56 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     recover,
 
     async sweep (now, limit) {
-      const gone = await write((transaction) => sweepJobs(transaction, now, limit))
-      forget(gone, 0)
-      return gone.length
-    }
+      const { jobs, others } = await write((transaction) => ({
+        jobs: sweepJobs(transaction, now, limit),
+        others: [sweepDeliveries(transaction, now - host.deliveryRetentionMs, limit), sweepEvents(transaction, now, limit)]
+      }))
+      forget(jobs, 0)
+      return Math.max(jobs.length, ...others)
+    },
+
+    subscribe: (subscription) => write((transaction) => subscribe(transaction, subscription)),
+    getSubscription: (number) => connection.read((transaction) => readSubscription(transaction, number)),
+    listSubscriptions: (filter) => connection.read((transaction) => listSubscriptions(transaction, filter)),
+    resume: (number) => write((transaction) => resumeSubscription(transaction, number)),
+
+    async unsubscribe (number, jobEnd) {
+      const answer = await write((transaction) => {
+        const subscription = readSubscription(transaction, number)
+        if (subscription === undefined) return undefined
+        const job = subscription.job === null ? undefined : readJob(transaction, subscription.job)
+        const ended = job !== undefined && job.endedAt === null
+        if (ended) endJob(transaction, job.number, jobEnd)
+        removeSubscription(transaction, number)
+        return { job: subscription.job, ended, wasQueued: ended && job.status === 'queued' }
+      })
+      if (answer === undefined) return undefined
+      if (answer.job !== null) forget([answer.job], answer.wasQueued ? -1 : 0)
+      return { job: answer.job, ended: answer.ended }
+    },
+
+    publish: (events) => write((transaction) => events.map((event) => appendEvent(transaction, event))),
+    findFanOuts: (topics, limit) => connection.read((transaction) => findFanOuts(transaction, topics, limit)),
+    findSubscribers: (fanOut, limit) => connection.read((transaction) => findSubscribers(transaction, fanOut, limit)),
+    fanOut: (step) => write((transaction) => fanOut(transaction, step)),
+
+    async claimDeliveries (request) {
+      const idle = await connection.read((transaction) =>
+        findDueDeliveries(transaction, { ...request, limit: 1 }).length > 0 ? undefined : nextDeliveryDueAt(transaction, request))
+      if (idle !== undefined) return { deliveries: [], nextDueAt: idle }
+      return write((transaction) => {
+        keepWorker(transaction, worker)
+        const deliveries = findDueDeliveries(transaction, request)
+          .map((number) => claimDelivery(transaction, number, request.now, worker))
+          .filter((delivery) => delivery !== undefined)
+        return { deliveries, nextDueAt: nextDeliveryDueAt(transaction, request) }
+      })
+    },
+
+    settleDeliveries: (settlements) => write((transaction) =>
+      settlements.map((settlement) => settleDelivery(transaction, settlement, host.clock.now(), worker))),
+    listDeliveries: (filter) => connection.read((transaction) => listDeliveries(transaction, filter)),
+    getAttempts: (delivery) => connection.read((transaction) => readAttempts(transaction, delivery)),
+    redeliver: (filter, now) => write((transaction) => redeliver(transaction, filter, now))
   }
 }

@@ -1,0 +1,32 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+
+const OrderPlaced = Type.Object({
+  orderId: Type.String({ title: 'Order id', minLength: 1 }),
+  flavour: Type.String({ title: 'Flavour', description: 'What was ordered.', minLength: 1 })
+})
+
+/** What happens in the shop, and the webhook trigger that tells workflows of it. */
+export const orders: FastifyPluginAsyncTypebox = async (app) => {
+  const topic = app.logicApps.topic('orders', { event: OrderPlaced })
+
+  // Your shop's own route, or whatever else in your app knows that something happened: no part of the connector.
+  app.post('/orders', { schema: { body: OrderPlaced } }, async (request, reply) => {
+    // On disk when it resolves: from then on every subscriber is told, whatever happens to this process.
+    const eventId = await topic.publish(request.body)
+    return reply.code(201).send({ eventId })
+  })
+
+  app.webhookTrigger('/hooks/orders', {
+    schema: {
+      operationId: 'OnOrderPlaced',
+      summary: 'When an order is placed',
+      description: 'Starts a workflow for each order, or for those of one flavour.',
+      body: Type.Object({
+        flavour: Type.Optional(Type.String({ title: 'Flavour', description: 'Orders of this flavour only.', minLength: 1 }))
+      })
+    },
+    topic,
+    matches: (order, { flavour }) => flavour === undefined || flavour === order.flavour
+  })
+}

@@ -1,0 +1,125 @@
+import { createHmac } from 'node:crypto'
+import { isIP } from 'node:net'
+import { Agent } from 'undici'
+import type { CallbackUrl } from '../protocol/callback-url.ts'
+import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
+import { retryAfterMsOf, type CallbackAnswer } from './outcome.ts'
+
+export interface CallbackRequest {
+  url: CallbackUrl
+  /** Equal for every attempt at one delivery: receivers recognise a repeat by it. */
+  id: string
+  /** JSON text. */
+  body: string
+  /** Epoch milliseconds. */
+  now: number
+}
+
+/** Makes one HTTP attempt. */
+export interface CallbackSender {
+  /** Never rejects: what goes wrong is an answer without a status. */
+  send (request: CallbackRequest, signal: AbortSignal): Promise<CallbackAnswer>
+  close (): Promise<void>
+}
+
+/** As much of an answer as is read before the connection is given up. */
+const maxAnswerBytes = 65_536
+const keptAnswerLength = 1000
+/** More than is kept, since what is taken out of it makes it shorter. */
+const readAnswerBytes = 16_384
+
+/**
+ * @param signingSecrets Standard Webhooks secrets (`whsec_` and base64, or any text); each signs.
+ */
+export function createCallbackSender (guard: AddressGuard, signingSecrets: string[]): CallbackSender {
+  // The guard is asked when the socket connects, with the very address it connects to. No redirects: undici follows none.
+  const agent = new Agent({ connect: { lookup: guard.lookup, timeout: 10_000 }, connections: 64, pipelining: 1, keepAliveTimeout: 10_000 })
+
+  async function post ({ url, id, body, now }: CallbackRequest, signal: AbortSignal): Promise<Omit<CallbackAnswer, 'durationMs'>> {
+    const literal = url.hostname.replace(/^\[|\]$/g, '')
+    // A socket to an address asks no name server.
+    if (isIP(literal) !== 0 && !guard.isAllowed(literal)) throw new ForbiddenAddressError('callbacks may not go to this address')
+    const timestamp = String(Math.floor(now / 1000))
+    const answer = await agent.request({
+      origin: `${url.protocol}//${url.hostname}:${url.port}`,
+      // Byte for byte: the signature in the query covers it (rule 16).
+      path: url.target,
+      method: 'POST',
+      signal,
+      headers: {
+        'content-type': 'application/json; charset=utf-8',
+        'user-agent': 'fastify-logic-apps',
+        'webhook-id': id,
+        'webhook-timestamp': timestamp,
+        ...(signingSecrets.length === 0 ? {} : { 'webhook-signature': signingSecrets.map((secret) => sign(secret, id, timestamp, body)).join(' ') })
+      },
+      body
+    })
+    return {
+      statusCode: answer.statusCode,
+      retryAfterMs: retryAfterMsOf(answer.headers['retry-after'], now),
+      text: withoutSecrets(await readBeginning(answer.body), url).slice(0, keptAnswerLength)
+    }
+  }
+
+  return {
+    async send (request, signal) {
+      const started = performance.now()
+      let answer: Omit<CallbackAnswer, 'durationMs'>
+      try {
+        answer = await post(request, signal)
+      } catch (error) {
+        answer = { statusCode: null, retryAfterMs: null, text: withoutSecrets(describe(error), request.url).slice(0, keptAnswerLength) }
+      }
+      return { ...answer, durationMs: performance.now() - started }
+    },
+    close: () => agent.destroy()
+  }
+}
+
+/** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme */
+function sign (secret: string, id: string, timestamp: string, body: string): string {
+  const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice('whsec_'.length), 'base64') : Buffer.from(secret)
+  return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`
+}
+
+/** The status is the answer: a body that breaks off, never ends or is huge changes nothing. */
+async function readBeginning (body: AsyncIterable<Buffer> & { destroy (): unknown }): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of body) {
+      if (bytes < readAnswerBytes) chunks.push(chunk)
+      bytes += chunk.length
+      if (bytes >= maxAnswerBytes) break
+    }
+  } catch {
+    // Cut short, by the receiver or by our time limit.
+  } finally {
+    body.destroy()
+  }
+  return Buffer.concat(chunks).subarray(0, readAnswerBytes).toString('utf8')
+}
+
+const minSecretLength = 8
+
+/** Many servers quote in their errors what they were asked for, and answers are logged and kept: not what gives access. */
+function withoutSecrets (text: string, { target }: CallbackUrl): string {
+  const [path = '', ...queries] = target.split('?')
+  const query = queries.join('?')
+  const values = query.split('&').map((pair) => pair.slice(pair.indexOf('=') + 1))
+  const decoded = [path, ...values].map((value) => {
+    try {
+      return decodeURIComponent(value)
+    } catch {
+      return value
+    }
+  })
+  const secrets = [target, path, query, ...values, ...decoded].filter(({ length }) => length >= minSecretLength)
+  return secrets.toSorted((a, b) => b.length - a.length).reduce((rest, secret) => rest.replaceAll(secret, '…'), text)
+}
+
+function describe (error: unknown): string {
+  const { code, message, name } = error as NodeJS.ErrnoException
+  return name === 'AbortError' ? 'no answer in time' : [code, message].filter((part) => part !== undefined && part !== '').join(': ') || name
+}

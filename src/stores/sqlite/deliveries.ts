@@ -1,0 +1,235 @@
+import type { SQLOutputValue } from 'node:sqlite'
+import type {
+  Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord, DeliverySettlement, DeliveryStatus, FanOut,
+  FanOutStep, NewEvent, SubscriptionRecord
+} from '../../work/store.ts'
+import type { Transaction } from './connection.ts'
+import { whereOf } from './where.ts'
+import { confirmSubscription, hasPredecessor, reinstatePredecessor, removeSubscription, toSubscription } from './subscriptions.ts'
+
+type Row = Record<string, SQLOutputValue>
+
+function toDelivery (row: Row): DeliveryRecord {
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    owner: row.owner as string,
+    subscription: row.subscription as number,
+    subscriptionCreatedAt: row.subscription_created_at as number,
+    urlHint: row.url_hint as string,
+    status: row.status as DeliveryStatus,
+    attempts: row.attempts as number,
+    createdAt: row.created_at as number,
+    dueAt: row.due_at as number | null,
+    endedAt: row.ended_at as number | null,
+    event: row.event as number | null,
+    job: row.job as number | null
+  }
+}
+
+export function appendEvent ({ sql }: Transaction, { topic, body, createdAt, expiresAt }: NewEvent): number {
+  const event = Number(sql('INSERT INTO events (topic, body, created_at, expires_at) VALUES (?, ?, ?, ?)')
+    .run(topic, body, createdAt, expiresAt).lastInsertRowid)
+  sql('INSERT INTO fan_outs (event, topic) VALUES (?, ?)').run(event, topic)
+  return event
+}
+
+export function findFanOuts ({ sql }: Transaction, topics: string[], limit: number): FanOut[] {
+  return sql(`
+    SELECT event, fan_outs.topic, cursor, round, body, created_at FROM fan_outs JOIN events ON events.number = event
+    WHERE fan_outs.topic IN (SELECT value FROM json_each(?)) ORDER BY event LIMIT ?`
+  ).all(JSON.stringify(topics), limit).map((row) => ({
+    event: row.event as number,
+    topic: row.topic as string,
+    body: row.body as string,
+    createdAt: row.created_at as number,
+    cursor: row.cursor as number,
+    round: row.round as number
+  }))
+}
+
+export function findSubscribers ({ sql }: Transaction, { topic, event, cursor }: FanOut, limit: number): SubscriptionRecord[] {
+  return sql(`
+    SELECT * FROM subscriptions WHERE topic = ? AND number > ? AND after_event < ? AND status <> 'superseded'
+    ORDER BY number LIMIT ?`
+  ).all(topic, cursor, event, limit).map(toSubscription)
+}
+
+export function fanOut (transaction: Transaction, step: FanOutStep): boolean {
+  const { sql } = transaction
+  const { changes } = step.to === null
+    ? sql('DELETE FROM fan_outs WHERE event = ? AND cursor = ? AND round = ?').run(step.event, step.from, step.round)
+    : sql('UPDATE fan_outs SET cursor = ? WHERE event = ? AND cursor = ? AND round = ?').run(step.to, step.event, step.from, step.round)
+  if (changes === 0) return false
+  const skip = (subscription: number): unknown => sql('UPDATE subscriptions SET skipped = skipped + 1 WHERE number = ?').run(subscription)
+  for (const { subscription, dueAt } of step.owed) {
+    // It may have been suspended since it was looked at.
+    if (sql("SELECT 1 FROM subscriptions WHERE number = ? AND status = 'suspended'").get(subscription) !== undefined) skip(subscription)
+    else owe(transaction, { subscription, event: step.event, now: step.now, dueAt })
+  }
+  for (const subscription of step.skipped) skip(subscription)
+  for (const { subscription, reason } of step.failed) {
+    const delivery = owe(transaction, { subscription, event: step.event, now: step.now, dueAt: null })
+    if (delivery !== undefined) keepAttempt(transaction, delivery, { at: step.now, durationMs: 0, statusCode: null, answer: reason })
+  }
+  return true
+}
+
+interface Owed { subscription: number, event?: number, job?: number, body?: string, now: number, dueAt: number | null }
+
+/**
+ * A delivery for a subscription that is still there, dead from the start where `dueAt` is null. An event is owed once:
+ * `undefined` when it was.
+ */
+function owe ({ sql }: Transaction, { subscription, event, job, body, now, dueAt }: Owed): number | undefined {
+  const { changes, lastInsertRowid } = sql(`
+    INSERT OR IGNORE INTO deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, event, job, body)
+    SELECT operation, owner, number, created_at, url_hint, host, ?, ?, ?, ?, ?, ?, ? FROM subscriptions WHERE number = ?`
+  ).run(dueAt === null ? 'dead' : 'pending', dueAt, dueAt === null ? now : null, now, event ?? null, job ?? null, body ?? null, subscription)
+  return changes === 0 ? undefined : Number(lastInsertRowid)
+}
+
+/** The end of a job is owed to its subscription. A suspended one gets a dead letter, which can be sent when it is resumed. */
+export function oweJobEnd (transaction: Transaction, job: number, { body, dueAt }: Callback, now: number): void {
+  const subscription = transaction.sql('SELECT number, status FROM subscriptions WHERE job = ?').get(job)
+  if (subscription === undefined) return
+  owe(transaction, { subscription: subscription.number as number, job, body, now, dueAt: subscription.status === 'active' ? dueAt : null })
+}
+
+/** Part of a WHERE, for two lists as JSON. */
+const claimable = 'operation IN (SELECT value FROM json_each(?)) AND host NOT IN (SELECT value FROM json_each(?))'
+const claimableValues = ({ operations, exceptHosts }: DeliveryClaimRequest): [string, string] => [JSON.stringify(operations), JSON.stringify(exceptHosts)]
+
+export function findDueDeliveries ({ sql }: Transaction, request: DeliveryClaimRequest): number[] {
+  return sql(`SELECT number FROM deliveries WHERE due_at <= ? AND ${claimable} ORDER BY due_at, number LIMIT ?`)
+    .all(request.now, ...claimableValues(request), request.limit).map((row) => row.number as number)
+}
+
+export function nextDeliveryDueAt ({ sql }: Transaction, request: DeliveryClaimRequest): number | null {
+  return sql(`SELECT due_at AS due FROM deliveries WHERE due_at > ? AND ${claimable} ORDER BY due_at LIMIT 1`)
+    .get(request.now, ...claimableValues(request))?.due as number | undefined ?? null
+}
+
+/** `undefined` when its subscription is gone or suspended: that came while the delivery was under way. */
+export function claimDelivery ({ sql }: Transaction, number: number, now: number, worker: string): ClaimedDelivery | undefined {
+  const row = sql(`
+    SELECT deliveries.*, coalesce(deliveries.body, events.body) AS sent, sealed_url, failing_since,
+      subscriptions.status AS subscription_status
+    FROM deliveries LEFT JOIN subscriptions ON subscriptions.number = subscription LEFT JOIN events ON events.number = event
+    WHERE deliveries.number = ?`
+  ).get(number)!
+  if (row.subscription_status !== 'active') {
+    sql("UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE number = ?").run(now, number)
+    return undefined
+  }
+  sql('UPDATE deliveries SET due_at = NULL, worker = ?, claim = claim + 1, sent_to = subscription WHERE number = ?').run(worker, number)
+  return { ...toDelivery(row), claim: row.claim as number + 1, sealedUrl: row.sealed_url as Uint8Array, body: row.sent as string, failingSince: row.failing_since as number | null }
+}
+
+export function settleDelivery (transaction: Transaction, { lease, attempt, to, subscription: effect }: DeliverySettlement, now: number, worker: string): boolean {
+  const { sql } = transaction
+  const delivery = sql('SELECT subscription, sent_to, job FROM deliveries WHERE number = ? AND claim = ? AND worker = ?').get(lease.number, lease.claim, worker)
+  if (delivery === undefined) return false
+  const subscription = delivery.sent_to as number
+  if (attempt !== undefined) keepAttempt(transaction, lease.number, attempt)
+  // Another URL that it is owed to by now has not been tried yet.
+  const dueAt = to.status === 'pending' ? to.dueAt : to.status === 'dead' && subscription !== delivery.subscription ? now : undefined
+  if (dueAt !== undefined) sql('UPDATE deliveries SET worker = NULL, due_at = ? WHERE number = ?').run(dueAt, lease.number)
+  else sql('UPDATE deliveries SET worker = NULL, status = ?, ended_at = ? WHERE number = ?').run(to.status, now, lease.number)
+  if (effect === 'confirmed') {
+    confirmSubscription(transaction, subscription)
+    // Nothing more will ever be owed to the subscription of a job.
+    if (delivery.job !== null) removeSubscription(transaction, subscription)
+  }
+  if (effect === 'failing') sql('UPDATE subscriptions SET failing_since = coalesce(failing_since, ?) WHERE number = ?').run(now, subscription)
+  if (effect === 'suspended' || effect === 'retired') giveUp(transaction, lease.number, subscription, effect, now)
+  // Whatever the answer: a URL that took another's place and was never answered with a yes does not keep it.
+  else if (to.status === 'dead' && hasPredecessor(transaction, subscription)) giveUp(transaction, lease.number, subscription, 'retired', now)
+  sql(`
+    UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE number = ? AND status = 'pending'
+      AND NOT EXISTS (SELECT * FROM subscriptions WHERE subscriptions.number = subscription AND status = 'active')`
+  ).run(now, lease.number)
+  return true
+}
+
+/** A subscription that is refused: if it took another's place, that one has it again, this callback included. */
+function giveUp (transaction: Transaction, number: number, subscription: number, effect: 'suspended' | 'retired', now: number): void {
+  const { sql } = transaction
+  if (sql("SELECT 1 FROM subscriptions WHERE number = ? AND status = 'superseded'").get(subscription) !== undefined) {
+    // Another has its place already. One that is only refused may yet be asked to take it back.
+    if (effect === 'retired') removeSubscription(transaction, subscription)
+    return
+  }
+  sql("UPDATE deliveries SET status = 'pending', due_at = ?, ended_at = NULL WHERE number = ?").run(now, number)
+  reinstatePredecessor(transaction, subscription)
+  // What is then left is owed to it will not be sent.
+  sql("UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE subscription = ? AND status = 'pending' AND worker IS NULL").run(now, subscription)
+  if (effect === 'suspended') sql("UPDATE subscriptions SET status = 'suspended' WHERE number = ?").run(subscription)
+  else sql('DELETE FROM subscriptions WHERE number = ?').run(subscription)
+}
+
+function keepAttempt ({ sql }: Transaction, delivery: number, { at, durationMs, statusCode, answer }: DeliveryAttempt): void {
+  sql('INSERT INTO delivery_attempts (delivery, at, duration_ms, status_code, answer) VALUES (?, ?, ?, ?, ?)').run(delivery, at, Math.round(durationMs), statusCode, answer)
+  sql('UPDATE deliveries SET attempts = attempts + 1 WHERE number = ?').run(delivery)
+}
+
+export function listDeliveries ({ sql }: Transaction, filter: DeliveryFilter): DeliveryRecord[] {
+  const { where, values } = conditionsOf(filter)
+  return sql(`SELECT * FROM deliveries ${where} ORDER BY number DESC LIMIT ?`).all(...values, filter.limit).map(toDelivery)
+}
+
+export function readAttempts ({ sql }: Transaction, delivery: number): DeliveryAttempt[] | undefined {
+  if (sql('SELECT 1 FROM deliveries WHERE number = ?').get(delivery) === undefined) return undefined
+  return sql('SELECT * FROM delivery_attempts WHERE delivery = ? ORDER BY rowid').all(delivery).map((row) => ({
+    at: row.at as number,
+    durationMs: row.duration_ms as number,
+    statusCode: row.status_code as number | null,
+    answer: row.answer as string
+  }))
+}
+
+export function redeliver ({ sql }: Transaction, filter: Omit<DeliveryFilter, 'status'> & { number?: number | undefined }, now: number): number {
+  const { where, values } = conditionsOf({ ...filter, status: 'dead' })
+  return Number(sql(`
+    UPDATE deliveries SET status = 'pending', due_at = ?, ended_at = NULL, attempts = 0
+    WHERE number IN (SELECT number FROM deliveries ${where}
+      AND EXISTS (SELECT * FROM subscriptions WHERE subscriptions.number = subscription AND subscriptions.status = 'active')
+      ORDER BY number LIMIT ?)`
+  ).run(now, ...values, filter.limit).changes)
+}
+
+function conditionsOf ({ number, operation, owner, subscription, status, before }: Omit<DeliveryFilter, 'limit'> & { number?: number | undefined }): ReturnType<typeof whereOf> {
+  return whereOf({
+    'number = ?': number,
+    'operation = ?': operation,
+    'owner = ?': owner,
+    'subscription = ?': subscription,
+    'status = ?': status,
+    'number < ?': before
+  })
+}
+
+/** What a vanished worker was sending is sent again: it cannot be known whether it arrived. */
+export function releaseDeliveries ({ sql }: Transaction, worker: string): number {
+  return Number(sql('UPDATE deliveries SET worker = NULL, due_at = 0 WHERE worker = ?').run(worker).changes)
+}
+
+export function sweepDeliveries ({ sql }: Transaction, endedBefore: number, limit: number): number {
+  const ended = sql('SELECT number FROM deliveries WHERE ended_at < ? ORDER BY ended_at LIMIT ?').all(endedBefore, limit)
+  for (const { number } of ended) {
+    sql('DELETE FROM delivery_attempts WHERE delivery = ?').run(number!)
+    sql('DELETE FROM deliveries WHERE number = ?').run(number!)
+  }
+  return ended.length
+}
+
+/** Events that are past retention and of which nothing is owed any more, as letters live or dead. */
+export function sweepEvents ({ sql }: Transaction, now: number, limit: number): number {
+  return Number(sql(`
+    DELETE FROM events WHERE number IN (
+      SELECT number FROM events WHERE expires_at < ?
+        AND NOT EXISTS (SELECT * FROM fan_outs WHERE fan_outs.event = events.number)
+        AND NOT EXISTS (SELECT * FROM deliveries WHERE deliveries.event = events.number)
+      ORDER BY expires_at LIMIT ?)`
+  ).run(now, limit).changes)
+}

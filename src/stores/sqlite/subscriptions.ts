@@ -1,0 +1,194 @@
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite'
+import type { NewSubscription, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus } from '../../work/store.ts'
+import type { Transaction } from './connection.ts'
+import { whereOf } from './where.ts'
+
+type Row = Record<string, SQLOutputValue>
+
+export function toSubscription (row: Row): SubscriptionRecord {
+  const text = (name: string): string | undefined => row[name] as string | null ?? undefined
+  const tracking = {
+    clientTrackingId: text('client_tracking_id'),
+    operationName: text('operation_name'),
+    workflowRunId: text('workflow_run_id'),
+    workflowId: text('workflow_id')
+  }
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    owner: row.owner as string,
+    topic: row.topic as string | null,
+    job: row.job as number | null,
+    status: row.status as SubscriptionStatus,
+    afterEvent: row.after_event as number,
+    failingSince: row.failing_since as number | null,
+    skipped: row.skipped as number,
+    urlDigest: row.url_digest as string,
+    versionlessDigest: row.versionless_digest as string | null,
+    sealedUrl: row.sealed_url as Uint8Array,
+    urlHint: row.url_hint as string,
+    host: row.host as string,
+    tracking: Object.fromEntries(Object.entries(tracking).filter(([, value]) => value !== undefined)),
+    createdAt: row.created_at as number,
+    input: row.input as string
+  }
+}
+
+export function readSubscription ({ sql }: Transaction, number: number): SubscriptionRecord | undefined {
+  const row = sql('SELECT * FROM subscriptions WHERE number = ?').get(number)
+  return row === undefined ? undefined : toSubscription(row)
+}
+
+export function listSubscriptions ({ sql }: Transaction, { operation, job, owner, urlDigest, status, tracking = {}, before, limit }: SubscriptionFilter): SubscriptionRecord[] {
+  const { where, values } = whereOf({
+    'operation = ?': operation,
+    'job = ?': job,
+    'owner = ?': owner,
+    'url_digest = ?': urlDigest,
+    'status = ?': status,
+    'client_tracking_id = ?': tracking.clientTrackingId,
+    'operation_name = ?': tracking.operationName,
+    'workflow_run_id = ?': tracking.workflowRunId,
+    'workflow_id = ?': tracking.workflowId,
+    'number < ?': before
+  })
+  return sql(`SELECT * FROM subscriptions ${where} ORDER BY number DESC LIMIT ?`).all(...values, limit).map(toSubscription)
+}
+
+export function insertSubscription ({ sql }: Transaction, subscription: NewSubscription, place: { job: number | null, afterEvent: number, predecessor: number | null }): number {
+  const { tracking } = subscription
+  const values: Record<string, SQLInputValue> = {
+    operation: subscription.operation,
+    owner: subscription.owner,
+    topic: subscription.topic,
+    job: place.job,
+    status: 'active',
+    after_event: place.afterEvent,
+    predecessor: place.predecessor,
+    url_digest: subscription.urlDigest,
+    versionless_digest: subscription.versionlessDigest,
+    sealed_url: subscription.sealedUrl,
+    url_hint: subscription.urlHint,
+    host: subscription.host,
+    client_tracking_id: tracking.clientTrackingId ?? null,
+    operation_name: tracking.operationName ?? null,
+    workflow_run_id: tracking.workflowRunId ?? null,
+    workflow_id: tracking.workflowId ?? null,
+    created_at: subscription.createdAt,
+    input: subscription.input
+  }
+  const names = Object.keys(values)
+  return Number(sql(`INSERT INTO subscriptions (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`)
+    .run(...Object.values(values)).lastInsertRowid)
+}
+
+export function subscribe (transaction: Transaction, subscription: NewSubscription): { outcome: 'created' | 'repeated', subscription: SubscriptionRecord } {
+  const { sql } = transaction
+  const same = sql('SELECT number, status FROM subscriptions WHERE url_digest = ? AND operation = ? AND owner = ?')
+    .get(subscription.urlDigest, subscription.operation, subscription.owner) as { number: number, status: SubscriptionStatus } | undefined
+  if (same?.status === 'active') {
+    reseal(transaction, same.number, subscription)
+    return { outcome: 'repeated', subscription: readSubscription(transaction, same.number)! }
+  }
+  const before = subscription.versionlessDigest === null
+    ? undefined
+    : sql(`SELECT number, after_event FROM subscriptions
+        WHERE versionless_digest = ? AND operation = ? AND owner = ? AND status <> 'superseded' AND number IS NOT ? ORDER BY status LIMIT 1`)
+      .get(subscription.versionlessDigest, subscription.operation, subscription.owner, same?.number ?? null) as { number: number, after_event: number } | undefined
+  const predecessor = before?.number ?? null
+  // Events that are on their way to the one before are owed to this one.
+  const number = same?.number ?? insertSubscription(transaction, subscription, { job: null, afterEvent: before?.after_event ?? lastEvent(transaction), predecessor })
+  if (same !== undefined) {
+    // The engine repeats itself: it is there, so whatever suspended or superseded it is over.
+    unlink(transaction, number)
+    reseal(transaction, number, subscription)
+    sql("UPDATE subscriptions SET status = 'active', failing_since = NULL, predecessor = ? WHERE number = ?").run(predecessor, number)
+  }
+  if (before !== undefined) {
+    sql("UPDATE subscriptions SET status = 'superseded' WHERE number = ?").run(before.number)
+    takeOver(transaction, before.number, number)
+    dropOwed(transaction, before.number)
+  }
+  return { outcome: same === undefined ? 'created' : 'repeated', subscription: readSubscription(transaction, number)! }
+}
+
+/** The same URL again, perhaps sealed with a newer secret: so a rotation comes to an end. */
+function reseal ({ sql }: Transaction, number: number, { sealedUrl }: NewSubscription): void {
+  sql('UPDATE subscriptions SET sealed_url = ? WHERE number = ?').run(sealedUrl, number)
+}
+
+/** The caller of a job subscribes again with the same URL: it is there, so whatever suspended it is over. */
+export function renewJobSubscription (transaction: Transaction, job: number, subscription: NewSubscription): void {
+  const number = transaction.sql('SELECT number FROM subscriptions WHERE job = ?').get(job)?.number as number | undefined
+  if (number === undefined) return
+  reseal(transaction, number, subscription)
+  resumeSubscription(transaction, number)
+}
+
+function lastEvent ({ sql }: Transaction): number {
+  return sql("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'").get()!.last as number
+}
+
+/** What one subscription is owed, dead letters too, is owed to another. An event both are owed is so once. */
+function takeOver ({ sql }: Transaction, from: number, to: number): void {
+  sql(`
+    UPDATE OR IGNORE deliveries SET subscription = ?1,
+      (subscription_created_at, host, url_hint) = (SELECT created_at, host, url_hint FROM subscriptions WHERE number = ?1)
+    WHERE subscription = ?2 AND status IN ('pending', 'dead')`
+  ).run(to, from)
+  // Who is being fanned out to has changed: a step that was looked at before is void, and one that was passed by is
+  // looked at again. What is owed already is not owed twice.
+  sql('UPDATE fan_outs SET cursor = min(cursor, ?1 - 1), round = round + 1 WHERE topic = (SELECT topic FROM subscriptions WHERE number = ?1)').run(to)
+}
+
+function dropOwed ({ sql }: Transaction, number: number): void {
+  sql("DELETE FROM delivery_attempts WHERE delivery IN (SELECT number FROM deliveries WHERE subscription = ? AND status = 'pending')").run(number)
+  sql("DELETE FROM deliveries WHERE subscription = ? AND status = 'pending'").run(number)
+}
+
+/** The one that took its place, if any, has the one before it behind it. */
+function unlink ({ sql }: Transaction, number: number): void {
+  sql('UPDATE subscriptions SET predecessor = (SELECT predecessor FROM subscriptions WHERE number = ?1) WHERE predecessor = ?1').run(number)
+}
+
+export function resumeSubscription ({ sql }: Transaction, number: number): boolean {
+  return sql("UPDATE subscriptions SET status = 'active', failing_since = NULL WHERE number = ? AND status = 'suspended'").run(number).changes === 1
+}
+
+/** The superseded subscription that this one took the place of, put back there with all that is owed. */
+export function reinstatePredecessor (transaction: Transaction, number: number): number | undefined {
+  const { sql } = transaction
+  const predecessor = sql("SELECT predecessor FROM subscriptions WHERE number = ? AND status <> 'superseded'").get(number)?.predecessor as number | null | undefined
+  if (predecessor === null || predecessor === undefined) return undefined
+  const { changes } = sql("UPDATE subscriptions SET status = 'active' WHERE number = ? AND status = 'superseded'").run(predecessor)
+  if (changes === 0) return undefined
+  sql('UPDATE subscriptions SET predecessor = NULL WHERE number = ?').run(number)
+  takeOver(transaction, number, predecessor)
+  return predecessor
+}
+
+export function hasPredecessor ({ sql }: Transaction, number: number): boolean {
+  return sql('SELECT 1 FROM subscriptions WHERE number = ? AND predecessor IS NOT NULL').get(number) !== undefined
+}
+
+/** Its callback was answered: the ones before it are of the past. */
+export function confirmSubscription ({ sql }: Transaction, number: number): void {
+  sql('UPDATE subscriptions SET failing_since = NULL WHERE number = ? AND failing_since IS NOT NULL').run(number)
+  for (let past = number; ;) {
+    const predecessor = sql('SELECT predecessor FROM subscriptions WHERE number = ?').get(past)?.predecessor as number | null | undefined
+    if (past !== number) sql('DELETE FROM subscriptions WHERE number = ?').run(past)
+    else if (predecessor !== null && predecessor !== undefined) sql('UPDATE subscriptions SET predecessor = NULL WHERE number = ?').run(number)
+    if (predecessor === null || predecessor === undefined) return
+    past = predecessor
+  }
+}
+
+/** Forgets a subscription; what it is still owed goes to its predecessor, or is dropped. */
+export function removeSubscription (transaction: Transaction, number: number): void {
+  const { sql } = transaction
+  reinstatePredecessor(transaction, number)
+  // A late unsubscribe of a version that was superseded: its successor stays.
+  unlink(transaction, number)
+  sql('DELETE FROM subscriptions WHERE number = ?').run(number)
+  dropOwed(transaction, number)
+}

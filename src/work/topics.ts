@@ -1,0 +1,87 @@
+import { Compile } from 'typebox/schema'
+import { InvalidEventError, InvalidOptionsError } from '../errors.ts'
+import type { IdCodec } from '../protocol/token.ts'
+import { createBatcher } from './batch.ts'
+import type { Clock } from './clock.ts'
+import type { NewEvent, Store } from './store.ts'
+
+/** A stream of events that triggers can be declared on. */
+export interface Topic<Event = unknown> {
+  readonly name: string
+  /** JSON Schema of its events, if it has one. */
+  readonly eventSchema: unknown
+  /**
+   * Resolves to the event's id when the event is on disk: from then on it reaches every subscription.
+   *
+   * @throws {InvalidEventError} when it does not fit the schema. @throws {StoreUnavailableError}
+   */
+  publish (event: Event): Promise<string>
+}
+
+export interface TopicOptions<Schema = unknown> {
+  /** JSON Schema of the events. Without one any JSON object goes that has no property `error`. */
+  event?: Schema
+}
+
+export interface Topics {
+  /** The topic of that name; the same one each time. @throws {InvalidOptionsError} */
+  topic (name: string, options: TopicOptions): Topic
+}
+
+export interface TopicsParts {
+  store: Store
+  clock: Clock
+  eventIds: IdCodec
+  retentionMs: number
+  onPublished: () => void
+}
+
+export function createTopics ({ store, clock, eventIds, retentionMs, onPublished }: TopicsParts): Topics {
+  const topics = new Map<string, Topic>()
+  const append = createBatcher((events: NewEvent[]) => store.publish(events))
+
+  function create (name: string, eventSchema: unknown): Topic {
+    const validator = eventSchema === undefined ? undefined : Compile(eventSchema as object)
+    return {
+      name,
+      eventSchema,
+      async publish (event) {
+        const createdAt = clock.now()
+        const number = await append({ topic: name, body: toJson(event), createdAt, expiresAt: createdAt + retentionMs })
+        onPublished()
+        return eventIds.encode({ number, createdAt })
+      }
+    }
+
+    /** What is checked is what will be read: the event after its way through JSON. */
+    function toJson (event: unknown): string {
+      let body: string | undefined
+      try {
+        body = JSON.stringify(event)
+      } catch (error) {
+        throw new InvalidEventError(name, `is no JSON value: ${(error as Error).message}`, { cause: error })
+      }
+      // A callback's body, and an item of a polling trigger, is an object (rule 18).
+      if (body?.startsWith('{') !== true) throw new InvalidEventError(name, 'is no JSON object')
+      const plain = JSON.parse(body) as object
+      if (Object.hasOwn(plain, 'error')) throw new InvalidEventError(name, 'has a property "error", which would say in a callback that something failed')
+      const [fits, errors] = validator?.Errors(plain) ?? [true, []]
+      if (!fits) throw new InvalidEventError(name, `does not fit its schema: ${errors.map(({ instancePath, message }) => `${instancePath || '/'} ${message}`).join('; ')}`)
+      return body
+    }
+  }
+
+  return {
+    topic (name, { event }) {
+      if (typeof name !== 'string' || name === '') throw new InvalidOptionsError('topic(name): the name must be a non-empty string, such as "orders"')
+      const known = topics.get(name)
+      if (known !== undefined) {
+        if (event !== undefined && event !== known.eventSchema) throw new InvalidOptionsError(`topic "${name}" was made before with another schema: make it once and pass it on`)
+        return known
+      }
+      const made = create(name, event)
+      topics.set(name, made)
+      return made
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/*
+ * The server that the callbacks campaign kills: one webhook action, one webhook trigger, and a route that publishes.
+ * Started and spoken to as server.ts is.
+ */
+import { flushCompileCache } from 'node:module'
+import { join } from 'node:path'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify from 'fastify'
+import { Type } from 'typebox'
+import { fastifyLogicApps } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+
+const Event = Type.Object({ value: Type.String(), group: Type.String() })
+const Outcome = Type.Object({ value: Type.String() })
+
+if (process.argv[1] === import.meta.filename) {
+  const [folder, port] = process.argv.slice(2) as [string, string]
+  process.on('disconnect', () => { process.exit(1) })
+  process.once('message', () => { start(folder, Number(port)) })
+  // A process that is killed would not write it.
+  flushCompileCache()
+  process.send!('loaded')
+}
+
+async function start (folder: string, port: number): Promise<void> {
+  const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
+  await app.register(fastifyLogicApps, {
+    store: sqliteStore({ file: join(folder, 'work.db') }),
+    // The same wherever it listens: clients know where the servers are.
+    baseUrl: 'https://work.example',
+    drainSeconds: 1,
+    // A campaign kills the same job more often than life does.
+    maxCrashes: 1000,
+    callbacks: {
+      allowedHosts: ['127.0.0.1'],
+      allowHttp: true,
+      networks: ['127.0.0.0/8'],
+      delaySeconds: 0.05,
+      // More often than any receiver of the campaign fails, and sooner than the next kill.
+      scheduleSeconds: [0, ...new Array<number>(100).fill(0.1)]
+    }
+  })
+
+  app.webhookAction('/calls', {
+    schema: { operationId: 'Call', body: Type.Object({ value: Type.String(), ms: Type.Number() }) },
+    result: Outcome
+  }, async (job) => {
+    await job.sleep(job.input.ms)
+    return { value: job.input.value }
+  })
+
+  const topic = app.logicApps.topic('events', { event: Event })
+  app.webhookTrigger('/hooks', {
+    schema: { operationId: 'OnEvent', body: Type.Object({ group: Type.String() }) },
+    topic,
+    matches: (event, { group }) => group === event.group
+  })
+  app.post('/events', { schema: { body: Event } }, async (request, reply) => reply.code(201).send({ eventId: await topic.publish(request.body) }))
+
+  process.once('SIGTERM', () => { app.close() })
+  await app.listen({ port, host: '127.0.0.1' })
+  process.send!('ready')
+  // From here on the process lives as long as the app does.
+  process.channel!.unref()
+}

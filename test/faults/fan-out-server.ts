@@ -1,0 +1,63 @@
+/*
+ * The server of the fan-out test: `node fan-out-server.ts <folder> <port>`, started and spoken to as server.ts is. Told
+ * 'measure', it begins to watch its event loop and its memory; told 'report', it says what it saw.
+ */
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify from 'fastify'
+import { Type } from 'typebox'
+import { fastifyLogicApps } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+
+export interface Measured { p50Ms: number, p99Ms: number, maxMs: number, rssBeforeMb: number, rssMaxMb: number }
+
+const rssEveryMs = 50
+
+if (process.argv[1] === import.meta.filename) {
+  const [folder, port] = process.argv.slice(2) as [string, string]
+  process.on('disconnect', () => { process.exit(1) })
+  process.once('message', () => { start(folder, Number(port)) })
+  process.send!('loaded')
+}
+
+async function start (folder: string, port: number): Promise<void> {
+  const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
+  await app.register(fastifyLogicApps, {
+    store: sqliteStore({ file: join(folder, 'work.db') }),
+    baseUrl: 'https://work.example',
+    callbacks: { allowedHosts: ['*'], allowHttp: true, networks: ['127.0.0.0/8'], delaySeconds: 0 }
+  })
+  const topic = app.logicApps.topic('events', { event: Type.Object({ value: Type.String() }) })
+  app.webhookTrigger('/hooks', { schema: { operationId: 'OnEvent' }, topic })
+  app.post('/events', { schema: { body: Type.Object({ value: Type.String() }) } }, async (request, reply) =>
+    reply.code(201).send({ eventId: await topic.publish(request.body) }))
+
+  process.once('SIGTERM', () => { app.close() })
+  await app.listen({ port, host: '127.0.0.1' })
+
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  let [rssBefore, rssMax] = [0, 0]
+  process.on('message', (message) => {
+    if (message === 'measure') {
+      rssBefore = rssMax = process.memoryUsage.rss()
+      setInterval(() => { rssMax = Math.max(rssMax, process.memoryUsage.rss()) }, rssEveryMs).unref()
+      delays.reset()
+      delays.enable()
+      process.send!('measuring')
+    } else if (message === 'report') {
+      delays.disable()
+      const toMb = (bytes: number): number => Math.round(bytes / 2 ** 20)
+      const toMs = (nanoseconds: number): number => Math.round(nanoseconds / 1e5) / 10
+      const measured: Measured = {
+        p50Ms: toMs(delays.percentile(50)),
+        p99Ms: toMs(delays.percentile(99)),
+        maxMs: toMs(delays.max),
+        rssBeforeMb: toMb(rssBefore),
+        rssMaxMb: toMb(rssMax)
+      }
+      process.send!(measured)
+    }
+  })
+  process.send!('ready')
+}

@@ -1,0 +1,239 @@
+import { test } from 'tap'
+import { createIdCodec } from '../../src/protocol/token.ts'
+import { linesOf, warn } from '../helpers/runner.ts'
+import { createWebhookWorker, workflowUrl, type Reply } from '../helpers/webhook-worker.ts'
+
+const url = 'https://prod-01.westeurope.logic.azure.com/workflows/w1/runs/r1/actions/a/run?sp=%2f&sig=S3cret%2B-_~'
+const dayMs = 86_400_000
+
+test('a callback is sent once, byte for byte, and is delivered', async (t) => {
+  const { clock, sender, orders, ...worker } = await createWebhookWorker(t)
+  const { urlHint } = await worker.subscribe(url)
+  await orders.publish({ name: 'crème', n: 1e21 })
+  await clock.advance(600_000)
+  const [delivery] = await worker.list()
+  const [view] = await worker.subscriptions.deliveries.list()
+  t.same(sender.sent.map(({ url, body, id }) => ({ url, body, id })), [{ url, body: '{"name":"crème","n":1e+21}', id: view!.id }])
+  t.match(view, { status: 'delivered', attempts: 1, url: urlHint, operationId: 'OnOrder', owner: 'default' })
+  t.match(delivery, { dueAt: null })
+  t.same(worker.news, [])
+  t.same(linesOf(worker.logs, warn), [])
+})
+
+const again: Reply[] = [408, 425, 429, 500, 502, 503, 504, 599, { statusCode: null, text: 'ECONNREFUSED' }]
+const rows: { name: string, replies: Reply[], delivery: string, subscription: string | undefined, news: string[] }[] = [
+  { name: 'is delivered', replies: [200, 201, 202, 204, 299], delivery: 'delivered', subscription: 'active', news: [] },
+  { name: 'is tried again', replies: again, delivery: 'pending', subscription: 'active', news: [] },
+  { name: 'retires the subscription', replies: [404, 410], delivery: 'dead', subscription: undefined, news: ['retired'] },
+  {
+    name: 'suspends the subscription',
+    replies: [401, 403, { statusCode: 400, text: '{"error":{"code":"WorkflowTriggerIsNotEnabled","message":"…"}}' }],
+    delivery: 'dead',
+    subscription: 'suspended',
+    news: ['suspended']
+  },
+  {
+    name: 'leaves a dead letter',
+    replies: [301, 302, 307, 308, 400, { statusCode: 400, text: 'InvalidTemplate' }, 402, 405, 406, 409, 413, 422, 451, 304, 100],
+    delivery: 'dead',
+    subscription: 'active',
+    news: ['dead']
+  }
+]
+
+for (const { name, replies, delivery: status, subscription, news } of rows) {
+  for (const reply of replies) {
+    test(`a callback that is answered ${JSON.stringify(reply)} ${name}`, async (t) => {
+      const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+      const record = await worker.subscribe(url)
+      sender.receive = () => reply
+      await orders.publish({})
+      await clock.advance(0)
+      t.equal(sender.sent.length, 1)
+      const [delivery] = await worker.list()
+      t.match(delivery, { status, attempts: 1 })
+      t.equal((await store.getSubscription(record.number))?.status, subscription)
+      t.equal((await store.getSubscription(record.number))?.failingSince ?? null, status === 'pending' ? clock.now() : null)
+      const [attempt, ...others] = (await store.getAttempts(delivery!.number))!
+      t.same(others, [])
+      const { statusCode = null, text = '' } = typeof reply === 'number' ? { statusCode: reply } : reply
+      t.same(attempt, { at: clock.now(), durationMs: 3, statusCode, answer: text })
+      t.same(worker.news, news.map((outcome) => ({
+        outcome,
+        operationId: 'OnOrder',
+        owner: 'default',
+        subscriptionId: worker.news[0]!.subscriptionId,
+        deliveryId: sender.sent[0]!.id,
+        urlHint: record.urlHint,
+        statusCode
+      })))
+      if (subscription !== undefined) t.same((await worker.subscriptions.list()).map(({ id }) => id), worker.news.length === 0 ? [(await worker.subscriptions.list())[0]!.id] : [worker.news[0]!.subscriptionId])
+      t.notMatch(JSON.stringify([worker.logs, worker.news]), /S3cret/, 'no secret is told')
+      await clock.advance(10_000)
+      t.equal(sender.sent.length > 1, status === 'pending')
+    })
+  }
+}
+
+test('an attempt that is never answered is given up after the time limit, and made again', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  await worker.subscribe(url)
+  sender.receive = () => new Promise(() => {})
+  await orders.publish({})
+  await clock.advance(14_999)
+  t.match(await worker.list(), [{ attempts: 0, dueAt: null }])
+  await clock.advance(1)
+  t.match(await worker.list(), [{ status: 'pending', attempts: 1 }])
+  t.match(await store.getAttempts(1), [{ statusCode: null, answer: 'no answer in time' }])
+  sender.receive = () => 200
+  await clock.advance(6000)
+  t.match(await worker.list(), [{ status: 'delivered', attempts: 2 }])
+})
+
+test('a callback is tried as often as the schedule says, with one id, and is a dead letter then', async (t) => {
+  const schedule = [0, 5, 30, 120, 600]
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t, { schedule })
+  const record = await worker.subscribe(url)
+  sender.receive = () => 503
+  const started = clock.now()
+  await orders.publish({ n: 1 })
+  await clock.advance(1_000_000)
+  const times = [started, ...sender.sent.map(({ at }) => at)]
+  t.equal(sender.sent.length, schedule.length)
+  for (const [index, seconds] of schedule.entries()) {
+    const wait = times[index + 1]! - times[index]!
+    t.ok(wait >= seconds * 800 && wait <= seconds * 1200, `attempt ${index + 1} after ${wait} ms`)
+  }
+  t.equal(new Set(sender.sent.map(({ id, body }) => id + body)).size, 1)
+  t.match(await worker.list(), [{ status: 'dead', attempts: schedule.length, dueAt: null }])
+  t.equal((await store.getAttempts(1))!.length, schedule.length)
+  t.match(worker.news, [{ outcome: 'dead', statusCode: 503, deliveryId: sender.sent[0]!.id }])
+  t.match(await store.getSubscription(record.number), { status: 'active', failingSince: started })
+  t.same(linesOf(worker.logs, warn), ['callback given up'])
+
+  sender.receive = () => 200
+  t.equal(await worker.subscriptions.deliveries.redeliver({ operationId: 'OnOrder' }), 1)
+  await clock.advance(0)
+  t.match(await worker.list(), [{ status: 'delivered', attempts: 1 }], 'the schedule begins anew')
+  t.equal((await store.getAttempts(1))!.length, schedule.length + 1)
+  t.equal(sender.sent.at(-1)!.id, sender.sent[0]!.id)
+  t.match(await store.getSubscription(record.number), { failingSince: null })
+})
+
+test('a receiver is heeded that asks for more time than the schedule has, not for less', async (t) => {
+  const { clock, sender, orders, ...worker } = await createWebhookWorker(t)
+  await worker.subscribe(url)
+  sender.receive = () => ({ statusCode: 429, retryAfterMs: 3_600_000 })
+  await orders.publish({})
+  await clock.advance(0)
+  t.match(await worker.list(), [{ dueAt: clock.now() + 3_600_000 }])
+  sender.receive = () => ({ statusCode: 503, retryAfterMs: 1000 })
+  clock.jump(3_600_000)
+  await clock.advance(5000)
+  t.equal(sender.sent.length, 2)
+  const [{ dueAt } = { dueAt: 0 }] = await worker.list()
+  t.ok(dueAt! - sender.sent[1]!.at >= 24_000)
+})
+
+test('a subscription of which everything failed for five days is suspended', async (t) => {
+  const schedule = Array<number>(400).fill(3600)
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t, { schedule })
+  const record = await worker.subscribe(url)
+  sender.receive = () => 503
+  await orders.publish({ n: 1 })
+  await clock.advance(0)
+  clock.jump(5 * dayMs - 10_000)
+  await clock.advance(5000)
+  t.equal(sender.sent.length, 2)
+  t.match(await worker.list(), [{ status: 'pending', attempts: 2 }])
+  await orders.publish({ n: 2 })
+  clock.jump(dayMs)
+  await clock.advance(5000)
+  t.match(await store.getSubscription(record.number), { status: 'suspended' })
+  t.same((await worker.list()).map(({ status }) => status), ['dead', 'dead'])
+  t.match(worker.news, [{ outcome: 'suspended', statusCode: 503 }])
+})
+
+test('one success within the five days begins them anew', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t, { schedule: Array<number>(400).fill(3600) })
+  const record = await worker.subscribe(url)
+  sender.receive = () => 503
+  await orders.publish({ n: 1 })
+  await clock.advance(0)
+  clock.jump(3 * dayMs)
+  sender.receive = ({ body }) => body === '{"n":2}' ? 200 : 503
+  await orders.publish({ n: 2 })
+  await clock.advance(5000)
+  t.match((await worker.list()).map(({ status }) => status), ['pending', 'delivered'])
+  clock.jump(3 * dayMs)
+  await clock.advance(5000)
+  t.match(await store.getSubscription(record.number), { status: 'active' })
+})
+
+test('a URL that was sealed with a secret that is gone is tried again until it is a dead letter, and the log names the mend', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  await worker.subscribe(url, { sealedUrl: Buffer.alloc(60, 1) })
+  await orders.publish({})
+  await clock.advance(60_000)
+  t.equal(sender.sent.length, 0)
+  t.match(await worker.list(), [{ status: 'dead', attempts: 3 }])
+  t.match(await store.getAttempts(1), Array(3).fill({ statusCode: null, answer: /sealed with a secret that is not given any more.*Put the secret .* back on the list/ }))
+  t.match(worker.news, [{ outcome: 'dead', statusCode: null }])
+  t.match(worker.logs.find(({ msg }) => msg === 'callback given up'), { answer: /Put the secret/ })
+})
+
+test('what a host does on news that throws costs nothing', async (t) => {
+  const { clock, sender, orders, ...worker } = await createWebhookWorker(t, { onNews () { throw new Error('odd') } })
+  await worker.subscribe(url)
+  sender.receive = () => 422
+  await orders.publish({ n: 1 })
+  await orders.publish({ n: 2 })
+  await clock.advance(0)
+  t.same((await worker.list()).map(({ status }) => status), ['dead', 'dead'])
+  t.same(linesOf(worker.logs, 50), Array(2).fill('a callback could not be handled'))
+})
+
+test('a save of the workflow: what is owed goes to the new URL, not before its caller has read our answer', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t, { callbackDelayMs: 1000 })
+  const before = await worker.subscribe(workflowUrl('1'))
+  sender.receive = () => 503
+  await clock.advance(1000)
+  await orders.publish({ n: 1 })
+  await clock.advance(0)
+  t.equal(sender.sent.length, 1)
+  sender.receive = () => 202
+  clock.jump(60_000)
+  const after = await worker.subscribe(workflowUrl('2'))
+  worker.deliveries.wake()
+  await clock.advance(999)
+  t.equal(sender.sent.length, 1)
+  t.match(await worker.list(), [{ attempts: 1, status: 'pending' }], 'waiting is no attempt')
+  await clock.advance(1)
+  t.same(sender.sent.map(({ url }) => url), [workflowUrl('1'), workflowUrl('2')])
+  t.equal(sender.sent[1]!.id, sender.sent[0]!.id)
+  t.equal(await store.getSubscription(before.number), undefined)
+  t.match(await store.getSubscription(after.number), { status: 'active' })
+})
+
+test('a forged version is found out by the answer, and the real one gets everything', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  const real = await worker.subscribe(workflowUrl('1'))
+  await worker.subscribe(workflowUrl('forged'))
+  sender.receive = ({ url }) => url.text === workflowUrl('1') ? 202 : 401
+  await Promise.all([1, 2, 3].map((n) => orders.publish({ n })))
+  await clock.advance(0)
+  t.same((await worker.list()).map(({ status, subscription }) => [status, subscription]), Array(3).fill(['delivered', real.number]))
+  t.match(await store.getSubscription(real.number), { status: 'active' })
+  t.ok(worker.news.length > 0 && worker.news.every(({ outcome }) => outcome === 'suspended'))
+})
+
+test('the id of a callback is that of its record, whatever its attempt', async (t) => {
+  const { clock, sender, orders, ...worker } = await createWebhookWorker(t)
+  await worker.subscribe(url)
+  await orders.publish({})
+  await clock.advance(0)
+  const [view] = await worker.subscriptions.deliveries.list()
+  t.equal(sender.sent[0]!.id, view!.id)
+  t.match(view!.id, /^[\w-]{22}$/)
+  t.equal(createIdCodec(Buffer.alloc(16), 'delivery').decode(view!.id), undefined)
+})

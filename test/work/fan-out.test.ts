@@ -1,0 +1,222 @@
+import { test } from 'tap'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { createManualClock } from '../../src/testing/index.ts'
+import type { FanOutStep } from '../../src/work/store.ts'
+import { createFailingStore } from '../helpers/failing-store.ts'
+import { createLatch } from '../helpers/latch.ts'
+import { createSharedFile, linesOf, until, warn } from '../helpers/runner.ts'
+import { createWebhookWorker, type Filter, type WebhookWorker } from '../helpers/webhook-worker.ts'
+
+const idle = { fanOut: false, deliveries: false }
+const urlOf = (n: number): string => `https://r${n}.example/cb?sig=s${n}`
+const flavourOf: Filter = (event, { input }) => {
+  const { flavour } = JSON.parse(input) as { flavour?: string }
+  return flavour === undefined || flavour === (event as { flavour: string }).flavour
+}
+
+async function subscribeMany (worker: WebhookWorker, count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, index) => worker.subscribe(urlOf(index))))
+}
+
+const isPaid = (worker: WebhookWorker) => async (): Promise<boolean> => (await worker.store.findFanOuts(['orders'], 1)).length === 0
+
+test('a publish resolves before anything is fanned out, and reaches each subscription once', async (t) => {
+  const worker = await createWebhookWorker(t)
+  await subscribeMany(worker, 5)
+  await worker.orders.publish({ n: 1 })
+  t.equal(worker.sender.sent.length, 0)
+  await worker.clock.advance(0)
+  t.same(worker.sender.sent.map(({ url, body }) => [url, body]), [0, 1, 2, 3, 4].map((n) => [urlOf(n), '{"n":1}']))
+  await worker.clock.advance(60_000)
+  t.equal(worker.sender.sent.length, 5)
+})
+
+test('a subscription that is made after an event does not get it', async (t) => {
+  const worker = await createWebhookWorker(t, { runners: { ...idle } })
+  await worker.subscribe(urlOf(1))
+  await worker.orders.publish({ n: 1 })
+  await worker.subscribe(urlOf(2))
+  await worker.orders.publish({ n: 2 })
+  worker.fanOut.start()
+  await until(isPaid(worker))
+  t.same((await worker.list()).map(({ subscription, event }) => [subscription, event]), [[1, 1], [1, 2], [2, 2]])
+})
+
+test('filters decide with the event and the subscription', async (t) => {
+  const worker = await createWebhookWorker(t, { operations: { OnOrder: flavourOf } })
+  await worker.subscribe(urlOf(1), { input: '{"flavour":"lemon"}' })
+  await worker.subscribe(urlOf(2), { input: '{"flavour":"plum"}' })
+  await worker.subscribe(urlOf(3))
+  await worker.orders.publish({ flavour: 'lemon' })
+  await worker.clock.advance(0)
+  t.same(worker.sender.sent.map(({ url }) => url), [urlOf(1), urlOf(3)])
+  t.same((await worker.list()).map(({ status }) => status), ['delivered', 'delivered'])
+})
+
+test('a filter that throws leaves a dead letter and a line, and the others get theirs', async (t) => {
+  const matches: Filter = (event, subscription) => {
+    if (subscription.input === '{"odd":true}') throw new TypeError('no such flavour')
+    return true
+  }
+  const worker = await createWebhookWorker(t, { operations: { OnOrder: matches } })
+  await worker.subscribe(urlOf(1))
+  const odd = await worker.subscribe(urlOf(2), { input: '{"odd":true}' })
+  await worker.subscribe(urlOf(3))
+  await worker.orders.publish({})
+  await worker.clock.advance(0)
+  t.same(worker.sender.sent.map(({ url }) => url), [urlOf(1), urlOf(3)])
+  const [letter] = await worker.subscriptions.deliveries.list({ status: 'dead' })
+  t.match(letter, { operationId: 'OnOrder', attempts: 1, url: odd.urlHint })
+  t.match(await worker.subscriptions.deliveries.attempts(letter!.id), [{ statusCode: null, answer: 'the filter failed: TypeError: no such flavour' }])
+  t.match(worker.logs.filter(({ level }) => level >= 50), [{ operationId: 'OnOrder', topic: 'orders', msg: 'a filter failed: the callback is kept as a dead letter' }])
+  t.equal((await worker.store.getSubscription(odd.number))!.status, 'active')
+  t.equal(await worker.subscriptions.deliveries.redeliver(letter!.id), 1)
+  await worker.clock.advance(0)
+  t.equal(worker.sender.sent.at(-1)!.url, urlOf(2))
+})
+
+test('an event waits an hour for a process that declares the operation of a subscription, then it is a dead letter', async (t) => {
+  const worker = await createWebhookWorker(t)
+  await worker.subscribe(urlOf(1), { operation: 'Removed' })
+  await worker.orders.publish({})
+  worker.clock.jump(3_590_000)
+  await worker.clock.advance(5000)
+  t.same(await worker.list(), [])
+  worker.clock.jump(10_000)
+  await worker.clock.advance(5000)
+  const [letter] = await worker.list()
+  t.match(letter, { status: 'dead', operation: 'Removed' })
+  t.match(await worker.store.getAttempts(letter!.number), [{ answer: /the operation "Removed" is not declared in this process/ }])
+})
+
+test('each operation on a topic has its own filter', async (t) => {
+  const worker = await createWebhookWorker(t, { operations: { OnOrder: () => true, OnNoOrder: () => false } })
+  await worker.subscribe(urlOf(1))
+  await worker.subscribe(urlOf(2), { operation: 'OnNoOrder' })
+  await worker.orders.publish({})
+  await worker.clock.advance(0)
+  t.same(worker.sender.sent.map(({ url }) => url), [urlOf(1)])
+})
+
+test('1,203 subscribers are owed an event in steps of at most 500, each once', async (t) => {
+  const inner = sqliteStore({ file: ':memory:' })
+  const steps: FanOutStep[] = []
+  const store = createFailingStore({ ...inner, fanOut: (step) => { steps.push(step); return inner.fanOut(step) } })
+  const worker = await createWebhookWorker(t, { store, runners: { deliveries: false } })
+  await subscribeMany(worker, 1203)
+  await Promise.all([worker.orders.publish({ n: 1 }), worker.orders.publish({ n: 2 })])
+  await until(isPaid(worker))
+  for (const { owed } of steps) t.ok(owed.length <= 500)
+  t.equal(steps.reduce((sum, { owed }) => sum + owed.length, 0), 2406)
+  const owed = await worker.list()
+  t.equal(new Set(owed.map(({ event, subscription }) => `${event} ${subscription}`)).size, 2406)
+  t.ok(owed.every(({ status }) => status === 'pending'))
+})
+
+test('a last step that finds nobody ends a fan-out whose subscribers fill the steps before', async (t) => {
+  const worker = await createWebhookWorker(t, { runners: { deliveries: false } })
+  await subscribeMany(worker, 1000)
+  await worker.orders.publish({})
+  await until(isPaid(worker))
+  t.equal((await worker.list()).length, 1000)
+})
+
+test('those that are suspended or forgotten while an event is fanned out get nothing, and a skip is counted', async (t) => {
+  const store = createFailingStore(sqliteStore({ file: ':memory:' }))
+  const worker = await createWebhookWorker(t, { store })
+  const [suspended, forgotten, kept] = [await worker.subscribe(urlOf(1)), await worker.subscribe(urlOf(2)), await worker.subscribe(urlOf(3))]
+  worker.sender.receive = ({ url }) => url.text === urlOf(1) ? 403 : 200
+  const latch = createLatch()
+  await worker.orders.publish({ n: 1 })
+  await until(async () => (await worker.list()).length === 3)
+  store.hold('fanOut', latch.promise)
+  await worker.orders.publish({ n: 2 })
+  await until(() => store.calls('fanOut') === 2)
+  await worker.clock.advance(0)
+  await worker.subscriptions.forget(forgotten)
+  t.equal((await store.getSubscription(suspended.number))!.status, 'suspended')
+  latch.open()
+  await until(isPaid(worker))
+  await worker.clock.advance(0)
+  t.equal((await store.getSubscription(suspended.number))!.skipped, 1)
+  t.same((await worker.list()).filter(({ event }) => event === 2).map(({ subscription, status }) => [subscription, status]), [[kept.number, 'delivered']])
+})
+
+test('a suspended subscription is passed by, and gets what comes after it was resumed', async (t) => {
+  const worker = await createWebhookWorker(t)
+  await worker.subscribe(urlOf(1))
+  worker.sender.receive = () => 401
+  for (let n = 1; n <= 3; n++) {
+    await worker.orders.publish({ n })
+    await worker.clock.advance(0)
+  }
+  const [view] = await worker.subscriptions.list({ status: 'suspended' })
+  t.match(view, { skipped: 2 })
+  worker.sender.receive = () => 200
+  await worker.subscriptions.resume(view!.id)
+  await worker.orders.publish({ n: 4 })
+  await worker.clock.advance(0)
+  t.same(worker.sender.sent.map(({ body }) => body), ['{"n":1}', '{"n":4}'])
+})
+
+test('two runners on one file owe each event to each subscription once', async (t) => {
+  const file = createSharedFile(t)
+  const clock = createManualClock()
+  const one = await createWebhookWorker(t, { file, clock, runners: { deliveries: false } })
+  const two = await createWebhookWorker(t, { file, clock, runners: { deliveries: false } })
+  await subscribeMany(one, 620)
+  await Promise.all([one, two].flatMap(({ orders }) => [1, 2, 3].map((n) => orders.publish({ n }))))
+  one.fanOut.wake()
+  two.fanOut.wake()
+  await until(isPaid(one))
+  const owed = await one.list()
+  t.equal(owed.length, 6 * 620)
+  t.equal(new Set(owed.map(({ event, subscription }) => `${event} ${subscription}`)).size, 6 * 620)
+})
+
+test('a fan-out that is stopped in its midst is finished by the next process', async (t) => {
+  const file = createSharedFile(t)
+  const store = createFailingStore(sqliteStore({ file }))
+  const first = await createWebhookWorker(t, { store, runners: { deliveries: false } })
+  await subscribeMany(first, 1203)
+  const latch = createLatch()
+  store.hold('fanOut', latch.promise)
+  await first.orders.publish({})
+  await until(() => store.calls('fanOut') === 1)
+  const closing = first.close()
+  latch.open()
+  await closing
+  t.equal(store.calls('fanOut'), 1, 'the step under way was the last')
+  const second = await createWebhookWorker(t, { file, runners: { deliveries: false } })
+  await until(isPaid(second))
+  t.equal((await second.list()).length, 1203)
+})
+
+test('an outage costs a line and five seconds, no event', async (t) => {
+  const store = createFailingStore(sqliteStore({ file: ':memory:' }))
+  const worker = await createWebhookWorker(t, { store })
+  await worker.subscribe(urlOf(1))
+  for (const method of ['findFanOuts', 'findSubscribers', 'fanOut'] as const) {
+    store.fail(method, 1)
+    await worker.orders.publish({ method })
+    await worker.clock.advance(4999)
+    await worker.clock.advance(1)
+    t.equal(worker.sender.sent.at(-1)?.body, JSON.stringify({ method }))
+  }
+  t.equal(worker.sender.sent.length, 3)
+  t.same(linesOf(worker.logs, warn), Array(3).fill('cannot fan out events, trying again within 5000 ms'))
+})
+
+test('a callback waits until the caller of the subscription has read our answer', async (t) => {
+  const worker = await createWebhookWorker(t, { callbackDelayMs: 1000 })
+  await worker.subscribe(urlOf(1))
+  await worker.clock.advance(400)
+  await worker.orders.publish({ n: 1 })
+  await worker.clock.advance(599)
+  t.equal(worker.sender.sent.length, 0)
+  await worker.clock.advance(1)
+  t.equal(worker.sender.sent.length, 1)
+  await worker.orders.publish({ n: 2 })
+  await worker.clock.advance(0)
+  t.equal(worker.sender.sent.length, 2, 'later ones go at once')
+})
