@@ -10,7 +10,9 @@ import type { Logger } from './log.ts'
 export function errorOf (thrown: unknown): Error {
   try {
     if (thrown instanceof Error) return thrown
-  } catch {}
+  } catch {
+    // A Proxy can refuse even to be asked what it is.
+  }
   return new Error(`the handler threw ${textOf(thrown)}`)
 }
 
