@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { createCallbackSender } from './callbacks/sender.ts'
 import { defaultStore } from './default-store.ts'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
+import { allowAnnotations } from './operations/allow-annotations.ts'
 import { addAsyncAction } from './operations/async-action.ts'
 import { createBaseUrl } from './operations/base-url.ts'
 import type { OperationParts } from './operations/job-operation.ts'
@@ -34,6 +35,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   const { callbacks } = options
   const clock = options.clock ?? systemClock
   const log = app.log.child({ plugin: 'fastify-logic-apps' })
+  allowAnnotations(app, log)
 
   // The store is open before the first route is declared: a bad database stops the app here, with its reason.
   const store = options.store ?? defaultStore(log)

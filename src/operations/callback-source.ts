@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { InvalidOptionsError } from '../errors.ts'
+import { callbackAnnotations } from './callback-annotations.ts'
 import type { OperationSchema } from './types.ts'
 
 /**
@@ -16,6 +17,8 @@ export interface CallbackSource {
 export interface CallbackReader {
   /** The route's schema, with the callback URL in it. */
   schema: OperationSchema
+  /** The property that was added to the body, annotated for the designer. */
+  annotated?: string
   /** The URL, and the body and query without it: it is a secret, and no part of the work. */
   read (request: FastifyRequest): { url: unknown, input: unknown, query: unknown }
 }
@@ -38,7 +41,8 @@ export function createCallbackReader (schema: OperationSchema, { in: place = 'pr
   switch (place) {
     case 'property':
       return {
-        schema: { ...schema, body: withProperty(schema.body, name, operationId) },
+        schema: { ...schema, body: withProperty(schema.body, name, operationId, { ...urlSchema, ...callbackAnnotations }) },
+        ...(declares(schema.body, name) ? {} : { annotated: name }),
         read: ({ body, query }) => ({ url: (body as JsonObject | undefined)?.[name], input: without(body), query })
       }
     case 'body':
@@ -49,12 +53,12 @@ export function createCallbackReader (schema: OperationSchema, { in: place = 'pr
       }
     case 'query':
       return {
-        schema: { ...schema, querystring: withProperty(schema.querystring, name, operationId) },
+        schema: { ...schema, querystring: withProperty(schema.querystring, name, operationId, urlSchema) },
         read: ({ body, query }) => ({ url: (query as JsonObject)[name], input: body, query: without(query) })
       }
     case 'header':
       return {
-        schema: { ...schema, headers: withProperty(schema.headers, name.toLowerCase(), operationId) },
+        schema: { ...schema, headers: withProperty(schema.headers, name.toLowerCase(), operationId, urlSchema) },
         read: ({ body, query, headers }) => ({ url: headers[name.toLowerCase()], input: body, query })
       }
     default:
@@ -62,8 +66,13 @@ export function createCallbackReader (schema: OperationSchema, { in: place = 'pr
   }
 }
 
+function declares (schema: unknown, name: string): boolean {
+  const { properties } = (schema ?? {}) as { properties?: JsonObject }
+  return properties !== undefined && Object.hasOwn(properties, name)
+}
+
 /** An object schema with the callback URL as a required property, where it is not there yet. */
-function withProperty (schema: unknown, name: string, operationId: string): JsonObject {
+function withProperty (schema: unknown, name: string, operationId: string, added: JsonObject): JsonObject {
   const { type = 'object', properties = {}, required = [], $ref, ...rest } = (schema ?? {}) as JsonObject
   if (type !== 'object' || $ref !== undefined) {
     throw new InvalidOptionsError(`${operationId}: the callback URL cannot be added to a schema that is no plain object schema: write it out as one, or set callbackUrl.in`)
@@ -71,7 +80,7 @@ function withProperty (schema: unknown, name: string, operationId: string): Json
   return {
     ...rest,
     type,
-    properties: { [name]: urlSchema, ...properties as JsonObject },
+    properties: { [name]: added, ...properties as JsonObject },
     required: [...new Set([...required as string[], name])]
   }
 }

@@ -3,6 +3,7 @@ import { pathOfTarget } from '../protocol/location.ts'
 import { trackingOf } from '../protocol/tracking-headers.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
 import { digestOf, sealCallbackUrl } from '../work/subscriptions.ts'
+import { compilerWithoutAnnotations } from './callback-annotations.ts'
 import { assertCallbackSchema } from './callback-schema.ts'
 import { createCallbackReader } from './callback-source.ts'
 import { generatedRoute } from './generated-route.ts'
@@ -42,13 +43,6 @@ export function addWebhookAction (instance: FastifyInstance, path: string, optio
     return answerSubscribed(reply, id, `${base}${pathOfTarget(request.originalUrl)}/${tokens.sign(id)}`)
   }
 
-  instance.route({
-    ...generatedRoute({ operationId, role: 'subscribe' }, route),
-    method: 'POST',
-    url: path,
-    schema: { ...reader.schema, response: { 201: subscribedSchema, ...options.schema.response as object | undefined } },
-    handler: subscribe
-  })
   addUnsubscribe(instance, path, {
     operationId,
     source: callbackUrl,
@@ -64,4 +58,13 @@ export function addWebhookAction (instance: FastifyInstance, path: string, optio
       else if (job.endedAt === null) await jobs.cancelJob(job)
     }
   }, parts)
+  // After the unsubscribe routes: see compilerWithoutAnnotations.
+  instance.route({
+    ...generatedRoute({ operationId, role: 'subscribe' }, route),
+    ...compilerWithoutAnnotations(instance, route, reader.schema, reader.annotated),
+    method: 'POST',
+    url: path,
+    schema: { ...reader.schema, response: { 201: subscribedSchema, ...options.schema.response as object | undefined } },
+    handler: subscribe
+  })
 }

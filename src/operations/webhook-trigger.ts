@@ -4,6 +4,7 @@ import { pathOfTarget } from '../protocol/location.ts'
 import { trackingOf } from '../protocol/tracking-headers.ts'
 import { sealCallbackUrl } from '../work/subscriptions.ts'
 import { createCallbackReader } from './callback-source.ts'
+import { compilerWithoutAnnotations } from './callback-annotations.ts'
 import { assertCallbackSchema } from './callback-schema.ts'
 import { generatedRoute, monitorHooksFault } from './generated-route.ts'
 import { answerSubscribed, subscribedSchema } from './job-answer.ts'
@@ -58,13 +59,6 @@ export function addWebhookTrigger (instance: FastifyInstance, path: string, opti
     return answerSubscribed(reply, id, `${base}${pathOfTarget(request.originalUrl)}/${parts.tokens.sign(id)}`)
   }
 
-  instance.route({
-    ...generatedRoute({ operationId, role: 'subscribe' }, route),
-    method: 'POST',
-    url: path,
-    schema: { ...reader.schema, response: { 201: subscribedSchema, ...options.schema.response as object | undefined } },
-    handler: subscribe
-  })
   addUnsubscribe(instance, path, {
     operationId,
     source: callbackUrl,
@@ -76,4 +70,13 @@ export function addWebhookTrigger (instance: FastifyInstance, path: string, opti
       if (subscription?.operation === operationId) await parts.subscriptions.forget(subscription)
     }
   }, parts)
+  // After the unsubscribe routes: see compilerWithoutAnnotations.
+  instance.route({
+    ...generatedRoute({ operationId, role: 'subscribe' }, route),
+    ...compilerWithoutAnnotations(instance, route, reader.schema, reader.annotated),
+    method: 'POST',
+    url: path,
+    schema: { ...reader.schema, response: { 201: subscribedSchema, ...options.schema.response as object | undefined } },
+    handler: subscribe
+  })
 }
