@@ -80,6 +80,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
       clock,
       log,
       sealer,
+      policy: callbacks,
       deliveryIds,
       subscriptionIds,
       sender: createCallbackSender(callbacks.guard, callbacks.signingSecrets),

@@ -1,6 +1,6 @@
-import { lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { createSharedLookup } from './shared-lookup.ts'
 
 /** Refused when the socket connects: no answer of a name server can get around it. */
 export class ForbiddenAddressError extends Error {
@@ -24,6 +24,7 @@ export interface AddressGuard {
  */
 export function createAddressGuard (networks: readonly string[]): AddressGuard {
   const ranges = networks.map((network): Range => ipaddr.parseCIDR(network))
+  const lookup = createSharedLookup()
 
   function isAllowed (address: string): boolean {
     if (isIP(address) === 0) return false

@@ -4,6 +4,7 @@ import { Agent } from 'undici'
 import type { CallbackUrl } from '../protocol/callback-url.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { retryAfterMsOf, type CallbackAnswer } from './outcome.ts'
+import { connectTimeoutMs } from './shared-lookup.ts'
 
 export interface CallbackRequest {
   url: CallbackUrl
@@ -33,7 +34,7 @@ const readAnswerBytes = 16_384
  */
 export function createCallbackSender (guard: AddressGuard, signingSecrets: string[]): CallbackSender {
   // The guard is asked when the socket connects, with the very address it connects to. No redirects: undici follows none.
-  const agent = new Agent({ connect: { lookup: guard.lookup, timeout: 10_000 }, connections: 64, pipelining: 1, keepAliveTimeout: 10_000 })
+  const agent = new Agent({ connect: { lookup: guard.lookup, timeout: connectTimeoutMs }, connections: 64, pipelining: 1, keepAliveTimeout: 10_000 })
 
   async function post ({ url, id, body, now }: CallbackRequest, signal: AbortSignal): Promise<Omit<CallbackAnswer, 'durationMs'>> {
     const literal = url.hostname.replace(/^\[|\]$/g, '')

@@ -47,16 +47,22 @@ export function addUnsubscribe (instance: FastifyInstance, path: string, { opera
     }
   })
 
-  // A workflow's way: a call that its author wrote, with whatever they could put in (engine 2.5).
-  instance.route({
-    ...generatedRoute({ operationId, role: 'unsubscribe' }, { ...monitorHooks, onRequest: [readAsText, ...[monitorHooks.onRequest ?? []].flat()] }),
-    method: 'POST',
-    url: `${base}/unsubscribe`,
-    schema: { operationId: `${operationId}UnsubscribeByUrl`, summary: `Unsubscribe from ${operationId} by callback URL` } as object,
-    async handler (request) {
-      for (const subscription of await named(request)) await subscriptions.forget(subscription)
-      return {}
-    }
+  // A workflow's way: a call that its author wrote, with whatever they could put in (engine 2.5). Any content type, or
+  // none, and no body at all must do: the body is read as text, by a parser of its own scope whatever the host has, and
+  // looked into by ourselves.
+  instance.register(async function unsubscribeByUrl (scope) {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('text/plain', { parseAs: 'string' }, (_request, body, done) => { done(null, body) })
+    scope.route({
+      ...generatedRoute({ operationId, role: 'unsubscribe' }, { ...monitorHooks, onRequest: [calledText, ...[monitorHooks.onRequest ?? []].flat()] }),
+      method: 'POST',
+      url: `${base}/unsubscribe`,
+      schema: { operationId: `${operationId}UnsubscribeByUrl`, summary: `Unsubscribe from ${operationId} by callback URL` } as object,
+      async handler (request) {
+        for (const subscription of await named(request)) await subscriptions.forget(subscription)
+        return {}
+      }
+    })
   })
 
   /** Whoever knows the whole URL may; else the engine's own headers must name exactly one subscription of this owner. */
@@ -70,8 +76,8 @@ export function addUnsubscribe (instance: FastifyInstance, path: string, { opera
   }
 }
 
-/** Any content type, or none, and no body at all must do: the body is read as text, and looked into by ourselves. */
-function readAsText (request: FastifyRequest, _reply: unknown, done: () => void): void {
+/** An odd content type would be refused before any parser is asked. */
+function calledText (request: FastifyRequest, _reply: unknown, done: () => void): void {
   request.raw.headers['content-type'] = 'text/plain'
   done()
 }

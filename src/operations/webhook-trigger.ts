@@ -1,17 +1,11 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { InvalidOptionsError } from '../errors.ts'
-import { pathOfTarget } from '../protocol/location.ts'
-import { trackingOf } from '../protocol/tracking-headers.ts'
-import { sealCallbackUrl } from '../work/subscriptions.ts'
-import { createCallbackReader } from './callback-source.ts'
-import { compilerWithoutAnnotations } from './callback-annotations.ts'
 import { assertCallbackSchema } from './callback-schema.ts'
-import { generatedRoute, monitorHooksFault } from './generated-route.ts'
-import { answerSubscribed, subscribedSchema } from './job-answer.ts'
+import { monitorHooksFault } from './generated-route.ts'
 import type { OperationParts } from './job-operation.ts'
 import { createRequestRecorder } from './request-recorder.ts'
+import { addSubscribe } from './subscribe.ts'
 import type { OperationSchema, WebhookTriggerOptions } from './types.ts'
-import { addUnsubscribe } from './unsubscribe.ts'
 
 type Options = WebhookTriggerOptions<OperationSchema, unknown, unknown>
 
@@ -30,7 +24,6 @@ export function addWebhookTrigger (instance: FastifyInstance, path: string, opti
   assertCallbackSchema(topic.eventSchema, `the events of topic "${topic.name}" (${operationId})`)
 
   const recorder = createRequestRecorder({ operationId, owner: parts.owner, context: undefined, contextCodec: () => undefined })
-  const reader = createCallbackReader(options.schema, callbackUrl)
   parts.registry.addSubscriber({
     operationId,
     topic: topic.name,
@@ -39,44 +32,24 @@ export function addWebhookTrigger (instance: FastifyInstance, path: string, opti
       : (event, { input }) => matches(event, (JSON.parse(input) as { input: unknown }).input)
   })
 
-  async function subscribe (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const base = parts.baseUrl(request, 'unsubscribe')
-    const owner = await recorder.ownerOf(request)
-    const { url, input, query } = reader.read(request)
-    const callback = sealCallbackUrl(url, parts.callbackPolicy, parts.sealer)
-    const { text } = await recorder.record(request, { input, query })
-    const { outcome, subscription } = await parts.store.subscribe({
-      ...callback,
-      operation: operationId,
-      owner,
-      topic: topic.name,
-      input: text,
-      tracking: trackingOf(request.headers),
-      createdAt: parts.clock.now()
-    })
-    const id = parts.subscriptionIds.encode(subscription)
-    request.log.debug({ subscriptionId: id, operationId, outcome, url: callback.urlHint }, 'subscribed')
-    return answerSubscribed(reply, id, `${base}${pathOfTarget(request.originalUrl)}/${parts.tokens.sign(id)}`)
-  }
-
-  addUnsubscribe(instance, path, {
+  addSubscribe(instance, path, {
     operationId,
+    schema: options.schema,
     source: callbackUrl,
     monitorHooks,
-    ownerOf: recorder.ownerOf,
+    recorder,
+    route,
+
+    async accept (call) {
+      const { outcome, subscription } = await parts.store.subscribe({ ...call, topic: topic.name })
+      const id = parts.subscriptionIds.encode(subscription)
+      return { id, news: { subscriptionId: id, outcome, msg: 'subscribed' } }
+    },
+
     async forget (id) {
       const name = parts.subscriptionIds.decode(id)
       const subscription = name === undefined ? undefined : await parts.subscriptions.find(name.number, name.createdAt)
       if (subscription?.operation === operationId) await parts.subscriptions.forget(subscription)
     }
   }, parts)
-  // After the unsubscribe routes: see compilerWithoutAnnotations.
-  instance.route({
-    ...generatedRoute({ operationId, role: 'subscribe' }, route),
-    ...compilerWithoutAnnotations(instance, route, reader.schema, reader.annotated),
-    method: 'POST',
-    url: path,
-    schema: { ...reader.schema, response: { 201: subscribedSchema, ...options.schema.response as object | undefined } },
-    handler: subscribe
-  })
 }

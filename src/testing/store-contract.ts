@@ -1,12 +1,15 @@
 import type { Store } from '../work/store.ts'
 import { createManualClock } from './manual-clock.ts'
 import { leaseMs, start, type Instance } from './store-contract/bench.ts'
+import { behindCases } from './store-contract/behind.ts'
 import { claimCases } from './store-contract/claim.ts'
 import { deliverCases } from './store-contract/deliver.ts'
 import { endCases } from './store-contract/end.ts'
 import { fanOutCases } from './store-contract/fan-out.ts'
 import { leaseCases } from './store-contract/lease.ts'
 import { openCases } from './store-contract/open.ts'
+import { outcomeCases } from './store-contract/outcome.ts'
+import { publishCases } from './store-contract/publish.ts'
 import { readCases } from './store-contract/read.ts'
 import { recoverCases } from './store-contract/recover.ts'
 import { settleCases } from './store-contract/settle.ts'
@@ -38,7 +41,7 @@ export interface StoreContractOptions {
 
 const allCases = [
   ...openCases, ...submitCases, ...readCases, ...claimCases, ...leaseCases, ...settleCases, ...endCases, ...recoverCases, ...sweepCases,
-  ...subscribeCases, ...supersedeCases, ...fanOutCases, ...deliverCases
+  ...subscribeCases, ...publishCases, ...fanOutCases, ...deliverCases, ...outcomeCases, ...supersedeCases, ...behindCases
 ]
 
 /**

@@ -1,26 +1,26 @@
-import { outcomeOf, type CallbackAnswer, type CallbackOutcome } from '../callbacks/outcome.ts'
+import { outcomeOf } from '../callbacks/outcome.ts'
 import type { CallbackSender } from '../callbacks/sender.ts'
-import { parseCallbackUrl, type CallbackUrl, type CallbackUrlFault } from '../protocol/callback-url.ts'
+import { parseCallbackUrl, type CallbackUrl } from '../protocol/callback-url.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import { ShutdownReason } from './attempt.ts'
-import { createBatcher } from './batch.ts'
-import { nextAttemptMs } from './callback-schedule.ts'
+import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
+import { createClaimLoop } from './claim-loop.ts'
 import type { Clock } from './clock.ts'
 import { createHostGate } from './host-gate.ts'
+import { judgeAnswer, type JudgedAnswer } from './judge-answer.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
-import type { ClaimedDelivery, DeliverySettlement, Store } from './store.ts'
+import { createSettler } from './settler.ts'
+import type { ClaimedDelivery, DeliveryOutcome, DeliverySettlement, Store } from './store.ts'
 
 const pollMs = 5_000
 const heartbeatMs = 5_000
-const settleRetryMs = 1_000
 /** Attempts that may be young at once. */
 const maxYoung = 256
 /** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
 const youthMs = 250
 const maxSending = 2_000
-const suspendAfterMs = 5 * 86_400_000
 
 /** Told to the host when a subscription or a callback is given up. */
 export interface DeliveryNews {
@@ -39,6 +39,7 @@ export interface DeliveryRunnerParts {
   log: Logger
   sender: CallbackSender
   sealer: Sealer
+  policy: CallbackPolicy
   deliveryIds: IdCodec
   subscriptionIds: IdCodec
   /** Those whose callbacks this process sends. */
@@ -56,52 +57,36 @@ export interface DeliveryRunner {
   stop (drainMs: number): Promise<void>
 }
 
+/** No attempt was made, or none that counts. */
+interface PutBack {
+  dueAt: number
+  reason: string
+}
+
 /** Sends what is owed, until it is taken or given up. */
-export function createDeliveryRunner ({ store, clock, log, sender, sealer, deliveryIds, subscriptionIds, operations, schedule, timeoutMs, callbackDelayMs, onNews }: DeliveryRunnerParts): DeliveryRunner {
+export function createDeliveryRunner ({ store, clock, log, sender, sealer, policy, deliveryIds, subscriptionIds, operations, schedule, timeoutMs, callbackDelayMs, onNews }: DeliveryRunnerParts): DeliveryRunner {
   const loops = createLoops(clock, log)
   const gate = createHostGate(clock)
-  const settle = createBatcher((settlements: DeliverySettlement[]) => store.settleDeliveries(settlements))
+  const settler = createSettler<DeliverySettlement, DeliveryOutcome>({
+    clock,
+    settle: (settlements) => store.settleDeliveries(settlements),
+    what: 'what came of a callback',
+    otherwise: 'it will be sent again'
+  })
+  const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
   const sending = new Map<AbortController, Promise<void>>()
   let young = 0
   let accepting = false
-  let waking = false
-  let inRounds = false
-  let claimAgain = false
-  let claiming: ReturnType<Store['claimDeliveries']> | undefined
 
-  function wake (): void {
-    if (waking || !accepting) return
-    waking = true
-    setImmediate(() => {
-      waking = false
-      claim().catch((error: unknown) => { log.warn({ err: error }, `cannot claim callbacks, trying again within ${pollMs} ms`) })
-    })
-  }
-
-  async function claim (): Promise<void> {
-    claimAgain = true
-    if (inRounds) return
-    inRounds = true
-    try {
-      while (claimAgain) {
-        claimAgain = false
-        await claimOnce()
-      }
-    } finally {
-      inRounds = false
-    }
-  }
-
-  async function claimOnce (): Promise<void> {
+  async function claimOnce (): Promise<boolean> {
     const limit = Math.min(maxYoung - young, maxSending - sending.size)
     const names = operations()
-    if (!accepting || limit <= 0 || names.length === 0) return
-    claiming = store.claimDeliveries({ operations: names, exceptHosts: gate.closed(), limit, now: clock.now() })
-    const { deliveries, nextDueAt } = await claiming
+    if (!accepting || limit <= 0 || names.length === 0) return false
+    const { deliveries, nextDueAt } = await store.claimDeliveries({ operations: names, exceptHosts: gate.closed(), limit, now: clock.now() })
     for (const delivery of deliveries) begin(delivery)
     const waits = [nextDueAt === null ? undefined : nextDueAt - clock.now(), gate.nextOpenMs()].filter((wait) => wait !== undefined)
-    if (waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)
-    if (deliveries.length > 0) claimAgain = true
+    if (accepting && waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)
+    return deliveries.length > 0
   }
 
   function begin (delivery: ClaimedDelivery): void {
@@ -121,88 +106,76 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, deliv
         cancelGrowth()
         sending.delete(controller)
         grow()
+        // It may be due again at once, at another URL.
         wake()
       }))
   }
 
   async function deliver (delivery: ClaimedDelivery, controller: AbortController): Promise<void> {
-    const { operation, owner, subscription, subscriptionCreatedAt, urlHint } = delivery
+    const { number, claim, operation, owner, subscription, subscriptionCreatedAt, urlHint } = delivery
     const id = deliveryIds.encode(delivery)
-    const subscriptionId = subscriptionIds.encode({ number: subscription, createdAt: subscriptionCreatedAt })
     const deliveryLog = log.child({ deliveryId: id, operationId: operation, url: urlHint })
-    // A delivery that came from the subscription before is due at once, but its new caller may not have read our answer.
-    const readyAt = subscriptionCreatedAt + callbackDelayMs
-    const answer = clock.now() < readyAt ? undefined : await attempt(delivery, id, controller)
-    const settlement = answer === undefined ? giveBack(delivery, Math.max(readyAt, clock.now())) : judge(delivery, answer, controller.signal)
-    if (!await settleUntilDone(settlement, deliveryLog)) return deliveryLog.warn({}, 'what came of this callback was not recorded: its subscription ended, or another worker has it')
-    if (answer === undefined) return
-    const { statusCode } = answer
-    if (settlement.to.status === 'delivered') deliveryLog.debug({ statusCode }, 'callback delivered')
-    else if (settlement.to.status === 'pending') deliveryLog.info({ statusCode, answer: answer.text, dueAt: settlement.to.dueAt }, 'callback failed, it will be sent again')
-    else {
-      const outcome = settlement.subscription === 'retired' || settlement.subscription === 'suspended' ? settlement.subscription : 'dead'
-      deliveryLog.warn({ statusCode, answer: answer.text, outcome }, 'callback given up')
-      onNews({ outcome, operationId: operation, owner, subscriptionId, deliveryId: id, urlHint, statusCode })
-    }
+    const tried = await attempt(delivery, id, controller)
+    const settled = await settler.settle(
+      'reason' in tried
+        ? { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt: tried.dueAt }, subscription: 'unchanged' }
+        : judgeAnswer(delivery, tried, schedule, clock.now(), Math.random()),
+      deliveryLog, withoutAnswer)
+    if (settled === undefined) return
+    if (settled.outcome === 'lost') return deliveryLog.warn({}, 'what came of this callback was not recorded: its subscription ended, or another worker has it')
+    const { to, subscription: effect } = settled.settlement
+    const { statusCode, text } = 'reason' in tried ? {} : tried.answer
+    // Refused by a URL that had taken another's place, or taken over while it was sent: nobody was given up.
+    if (settled.outcome === 'moved') return deliveryLog.info({ statusCode, answer: text }, 'the callback goes to another URL of this workflow')
+    if ('reason' in tried) return deliveryLog.debug({ dueAt: tried.dueAt }, `callback put back: ${tried.reason}`)
+    if (to.status === 'delivered') return deliveryLog.debug({ statusCode }, 'callback delivered')
+    if (to.status === 'pending') return deliveryLog.info({ statusCode, answer: text, dueAt: to.dueAt }, 'callback failed, it will be sent again')
+    const outcome = effect === 'retired' || effect === 'suspended' ? effect : 'dead'
+    deliveryLog.warn({ statusCode, answer: text, outcome }, 'callback given up')
+    const subscriptionId = subscriptionIds.encode({ number: subscription, createdAt: subscriptionCreatedAt })
+    onNews({ outcome, operationId: operation, owner, subscriptionId, deliveryId: id, urlHint, statusCode: tried.answer.statusCode })
   }
 
-  /** `undefined` when the server shut down before its turn came. */
-  async function attempt ({ sealedUrl, body }: ClaimedDelivery, id: string, controller: AbortController): Promise<CallbackAnswer | undefined> {
+  async function attempt ({ sealedUrl, body, subscriptionCreatedAt }: ClaimedDelivery, id: string, controller: AbortController): Promise<JudgedAnswer | PutBack> {
+    // A delivery that came from the subscription before is due at once, but its new caller may not have read our answer.
+    const readyAt = subscriptionCreatedAt + callbackDelayMs
+    if (clock.now() < readyAt) return { dueAt: readyAt, reason: 'its subscription is too new' }
     const url = openUrl(sealedUrl)
-    if ('fault' in url) return { statusCode: null, text: `the callback URL ${url.fault}`, retryAfterMs: null, durationMs: 0 }
+    if ('answer' in url) return url
     const host = `${url.hostname}:${url.port}`
-    await gate.enter(host)
+    if (!await gate.enter(host)) return { dueAt: clock.now() + Math.ceil(gate.opensInMs(host)), reason: 'its host is out of order' }
+    const shutDown = (): PutBack => ({ dueAt: clock.now(), reason: 'the server is shutting down' })
     if (controller.signal.aborted) {
-      gate.leave(host, true)
-      return undefined
+      gate.leave(host, undefined)
+      return shutDown()
     }
     const cancelTimeout = clock.after(timeoutMs, () => { controller.abort() })
     // The sender never rejects.
     const answer = await sender.send({ url, id, body, now: clock.now() }, controller.signal)
     cancelTimeout()
-    gate.leave(host, (answer.statusCode ?? 500) < 500)
-    return answer
+    // Our doing, not the receiver's.
+    const isCutOff = answer.statusCode === null && controller.signal.reason instanceof ShutdownReason
+    gate.leave(host, isCutOff ? undefined : (answer.statusCode ?? 500) < 500)
+    return isCutOff ? shutDown() : { answer, outcome: outcomeOf(answer) }
   }
 
-  function openUrl (sealedUrl: Uint8Array): CallbackUrl | CallbackUrlFault {
+  /** The URL, or what is kept in place of a receiver's answer. */
+  function openUrl (sealedUrl: Uint8Array): CallbackUrl | JudgedAnswer {
+    let text: string
     try {
-      return parseCallbackUrl(sealer.open(sealedUrl))
+      text = sealer.open(sealedUrl)
     } catch (error) {
-      return { fault: `cannot be read: ${(error as Error).message}. Put the secret it was kept with back on the list` }
+      return unsent(`the callback URL cannot be read: ${(error as Error).message}. Put the secret it was kept with back on the list`, 'again')
     }
-  }
-
-  function giveBack ({ number, claim }: ClaimedDelivery, dueAt: number): DeliverySettlement {
-    return { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt }, subscription: 'unchanged' }
-  }
-
-  /** What follows from an answer, for the callback and for its subscription. */
-  function judge ({ number, claim, attempts, failingSince }: ClaimedDelivery, answer: CallbackAnswer, signal: AbortSignal): DeliverySettlement {
-    const { durationMs, statusCode, text } = answer
-    const now = clock.now()
-    const base = { lease: { number, claim }, attempt: { at: now, durationMs, statusCode, answer: text } }
-    // Our doing, not the receiver's: it must not cost the last attempt.
-    if (statusCode === null && signal.reason instanceof ShutdownReason) return { ...base, to: { status: 'pending', dueAt: now }, subscription: 'unchanged' }
-    const outcome: CallbackOutcome = outcomeOf(answer)
-    if (outcome === 'delivered') return { ...base, to: { status: 'delivered' }, subscription: 'confirmed' }
-    if (outcome !== 'again') return { ...base, to: { status: 'dead' }, subscription: outcome === 'dead' ? 'unchanged' : outcome }
-    if (failingSince !== null && now - failingSince >= suspendAfterMs) return { ...base, to: { status: 'dead' }, subscription: 'suspended' }
-    const delayMs = nextAttemptMs(schedule, attempts + 1, answer.retryAfterMs, Math.random())
-    return delayMs === undefined
-      ? { ...base, to: { status: 'dead' }, subscription: 'failing' }
-      : { ...base, to: { status: 'pending', dueAt: now + Math.round(delayMs) }, subscription: 'failing' }
-  }
-
-  async function settleUntilDone (settlement: DeliverySettlement, deliveryLog: Logger): Promise<boolean> {
-    for (;;) {
-      try {
-        return await settle(settlement)
-      } catch (error) {
-        if (!accepting) throw error
-        deliveryLog.warn({ err: error }, `cannot record what came of a callback, trying again in ${settleRetryMs} ms`)
-        await new Promise<void>((resolve) => { clock.after(settleRetryMs, resolve) })
-      }
-    }
+    const url = parseCallbackUrl(text)
+    if ('fault' in url) return unsent(`the callback URL ${url.fault}`, 'dead')
+    const refusal = refusalOf(url, policy)
+    if (refusal === undefined) return url
+    return unsent({
+      protocol: 'the callback URL is http, and callbacks.allowHttp is not set any more',
+      host: `the host ${url.hostname} is not on callbacks.allowedHosts any more`,
+      address: `the address ${url.hostname} is not within callbacks.networks any more`
+    }[refusal], 'dead')
   }
 
   return {
@@ -218,7 +191,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, deliv
       accepting = false
       loops.stop('claiming callbacks', 'due callbacks')
       // A claim under way may still bring deliveries.
-      await Promise.allSettled([claiming])
+      await stopClaiming()
       const drained = Promise.all(sending.values())
       if (sending.size > 0) {
         await new Promise<void>((resolve) => {
@@ -226,10 +199,24 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, deliv
           drained.then(() => { cancel(); resolve() })
         })
       }
+      settler.release()
       for (const controller of sending.keys()) controller.abort(new ShutdownReason('the server is shutting down'))
       await drained
       loops.stop('heartbeat of callbacks')
       await sender.close()
     }
   }
+}
+
+function unsent (text: string, outcome: 'again' | 'dead'): JudgedAnswer {
+  return { answer: { statusCode: null, text, retryAfterMs: null, durationMs: 0 }, outcome }
+}
+
+const unkeptAnswer = 'the answer cannot be kept'
+
+/** The attempt without the receiver's words, once. */
+function withoutAnswer (refused: DeliverySettlement): DeliverySettlement | undefined {
+  const { attempt } = refused
+  if (attempt === undefined || attempt.answer === unkeptAnswer) return undefined
+  return { ...refused, attempt: { ...attempt, durationMs: 0, answer: unkeptAnswer } }
 }

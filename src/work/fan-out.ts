@@ -1,15 +1,16 @@
+import { createClaimLoop } from './claim-loop.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './log.ts'
 import { errorOf, logThrown } from './log-thrown.ts'
 import { createLoops } from './loops.ts'
-import type { FanOut, FanOutStep, Store, SubscriptionRecord } from './store.ts'
+import type { FanOut, FanOutStep, Store, Subscriber, SubscriptionRecord } from './store.ts'
 
 const pollMs = 5_000
 /** Subscriptions looked at in one commit: the event loop is held for a few milliseconds. */
 const stepSize = 500
-/** Many, since those that are left to strangers stand before the rest. */
-const debtsAtOnce = 1000
-/** How long an event waits for a process that knows all triggers of its topic: a rolling deploy is over by then. */
+/** Events read at once, with their bodies. */
+const debtsAtOnce = 100
+/** How long an event waits for a process that declares its trigger: a rolling deploy is over by then. */
 const strangerMs = 3_600_000
 
 /** A webhook trigger, as far as its topic's events are concerned. */
@@ -41,85 +42,72 @@ export interface FanOutRunner {
 export function createFanOutRunner ({ store, clock, log, subscribers, callbackDelayMs, onOwed }: FanOutRunnerParts): FanOutRunner {
   const loops = createLoops(clock, log)
   const stopping = new AbortController()
+  const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'events to fan out', pollMs, payAll)
   let accepting = false
-  let again = false
-  let running: Promise<void> | undefined
 
-  function wake (): void {
-    if (!accepting) return
-    again = true
-    running ??= run()
-      .catch((error: unknown) => { log.warn({ err: error }, `cannot fan out events, trying again within ${pollMs} ms`) })
-      .finally(() => {
-        running = undefined
-        if (again) wake()
-      })
+  async function payAll (): Promise<boolean> {
+    if (!accepting) return false
+    const debts = await store.findFanOuts({ operations: [...subscribers.keys()], strangersBefore: clock.now() - strangerMs, limit: debtsAtOnce })
+    for (const debt of debts) await pay(debt)
+    return debts.length > 0
   }
 
-  async function run (): Promise<void> {
-    while (again && !stopping.signal.aborted) {
-      again = false
-      const topics = [...new Set([...subscribers.values()].map(({ topic }) => topic))]
-      const debts = await store.findFanOuts(topics, debtsAtOnce)
-      for (const debt of debts) if (await pay(debt)) again = true
-    }
-  }
-
-  /** Resolves to whether anything was done. */
-  async function pay (debt: FanOut): Promise<boolean> {
+  async function pay (debt: FanOut): Promise<void> {
     const event: unknown = JSON.parse(debt.body)
     for (let cursor = debt.cursor; !stopping.signal.aborted;) {
-      const subscriptions = await store.findSubscribers({ ...debt, cursor }, stepSize)
-      const to = subscriptions.length < stepSize ? null : subscriptions.at(-1)!.number
-      const stranger = subscriptions.find(({ operation }) => !subscribers.has(operation))
-      if (stranger !== undefined && clock.now() - debt.createdAt < strangerMs) {
-        log.warn({ operationId: stranger.operation, topic: debt.topic }, 'an event is left to a process that declares this trigger, for an hour; then its callbacks are kept as dead letters')
-        return cursor !== debt.cursor
-      }
+      const found = await store.findSubscribers({ ...debt, cursor }, stepSize)
+      const to = found.length < stepSize ? null : found.at(-1)!.number
       // Another process was faster: it goes on from there.
-      if (!await store.fanOut(sort(debt, event, subscriptions, cursor, to))) return true
+      if (!await store.fanOut(stepOf(debt, event, found, cursor, to))) return
       onOwed()
       // After the last step too: many events for few hold the event loop no less than one event for many.
       await new Promise((resolve) => { setImmediate(resolve) })
-      if (to === null) return true
+      if (to === null) return
       cursor = to
     }
-    return false
   }
 
-  function sort (debt: FanOut, event: unknown, subscriptions: SubscriptionRecord[], from: number, to: number | null): FanOutStep {
-    const now = clock.now()
-    const step: FanOutStep = { event: debt.event, from, round: debt.round, to, owed: [], skipped: [], failed: [], now }
-    for (const subscription of subscriptions) {
-      const { number, operation, status, createdAt } = subscription
-      try {
-        const subscriber = subscribers.get(operation)
-        if (subscriber === undefined) throw new Error(`the operation "${operation}" is not declared in this process, so its filter is unknown`)
-        const wanted: unknown = subscriber.matches(event, subscription)
-        if (wanted instanceof Promise) throw new TypeError(refuseAsync(wanted))
-        if (!wanted) continue
-        if (status === 'active') step.owed.push({ subscription: number, operation, dueAt: Math.max(now, createdAt + callbackDelayMs) })
-        else step.skipped.push(number)
-      } catch (thrown) {
-        const error = errorOf(thrown)
-        logThrown(log, 'error', error, 'a filter failed: the callback is kept as a dead letter', { operationId: operation, topic: debt.topic })
-        step.failed.push({ subscription: number, operation, reason: `the filter failed: ${describe(error)}` })
-      }
+  function stepOf ({ event: number, operation, round }: FanOut, event: unknown, found: Subscriber[], from: number, to: number | null): FanOutStep {
+    const step: FanOutStep = { event: number, operation, from, round, to, owed: [], skipped: [], failed: [], now: clock.now() }
+    for (const subscriber of found) {
+      // What an unproved URL does not want may be wanted by the one it took the place of. Otherwise a forged one, with a
+      // filter that no event passes, would never be tried, so never refused, and displace the true one for ever.
+      for (const subscription of [subscriber, ...subscriber.behind]) if (sort(step, event, subscription)) break
     }
     return step
+  }
+
+  /** Says whether this subscription wants the event. */
+  function sort (step: FanOutStep, event: unknown, subscription: SubscriptionRecord): boolean {
+    const { number, operation, topic, status, createdAt } = subscription
+    try {
+      const subscriber = subscribers.get(operation)
+      if (subscriber === undefined) throw new Error(`the operation "${operation}" is not declared in this process, so its filter is unknown`)
+      const wanted: unknown = subscriber.matches(event, subscription)
+      if (wanted instanceof Promise) throw new TypeError(refuseAsync(wanted))
+      if (!wanted) return false
+      if (status === 'suspended') step.skipped.push(number)
+      else step.owed.push({ subscription: number, dueAt: Math.max(step.now, createdAt + callbackDelayMs) })
+      return true
+    } catch (thrown) {
+      const error = errorOf(thrown)
+      logThrown(log, 'error', error, 'a filter failed: the callback is kept as a dead letter', { operationId: operation, topic })
+      step.failed.push({ subscription: number, reason: `the filter failed: ${describe(error)}` })
+      return false
+    }
   }
 
   return {
     wake,
     start () {
       accepting = true
-      loops.every('fan-out', pollMs, async () => { wake() })
+      loops.every('fan-out', pollMs, claim)
     },
     async stop () {
       accepting = false
       stopping.abort()
       loops.stop('fan-out')
-      await running
+      await stopClaiming()
     }
   }
 }

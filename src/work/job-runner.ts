@@ -1,4 +1,4 @@
-import { InvalidDatabaseError, LeaseLostError, StoreUnavailableError } from '../errors.ts'
+import { LeaseLostError } from '../errors.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import {
   decide, failed, failedMessage, JobTimedOutReason, owingCallback, refuse, ShutdownReason, type Outcome, type RunnableOperation
@@ -9,6 +9,7 @@ import type { Clock } from './clock.ts'
 import { createJob, readRequest, type JobRequest } from './job.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
+import { createSettler } from './settler.ts'
 import type { ClaimedJob, Lease, ProgressReport, Settlement, Store, Transition } from './store.ts'
 
 /** A worker that was silent for so long has lost its jobs. With the two intervals below it keeps the promise of 30 s. */
@@ -19,7 +20,6 @@ const recoverMs = 5_000
 const pollMs = 5_000
 const sweepMs = 60_000
 const sweepLimit = 500
-const settleRetryMs = 1_000
 
 export interface JobRunnerParts {
   store: Store
@@ -56,12 +56,16 @@ interface ActiveAttempt {
 
 export function createJobRunner ({ store, clock, log, ids, operations, concurrency, onEnd }: JobRunnerParts): JobRunner {
   const active = new Map<number, ActiveAttempt>()
-  const settle = createBatcher((settlements: Settlement[]) => store.settle(settlements))
+  const settler = createSettler<Settlement, boolean>({
+    clock,
+    settle: (settlements) => store.settle(settlements),
+    what: 'the outcome of this attempt',
+    otherwise: 'the job will run again'
+  })
   const report = createBatcher((reports: ProgressReport[]) => store.progress(reports))
   const loops = createLoops(clock, log)
   const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'work', pollMs, claimOnce)
   let accepting = false
-  let releasing = false
   let firstOperation = 0
 
   /** How many more jobs of each operation may run. Begins with another operation each time, so that none is always last. */
@@ -117,7 +121,17 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       if (isOver(signal)) return jobLog.debug({ err: signal.reason as Error }, 'attempt over')
       to = decide(outcome, job, id, operation, clock.now(), jobLog)
     }
-    await settleUntilDone(attempt, 'endedAt' in to ? owingCallback(to, job, operation) : to, jobLog)
+    const owing = (outcome: Transition): Transition => 'endedAt' in outcome ? owingCallback(outcome, job, operation) : outcome
+    // One that no store can keep is a failure of the job.
+    const unkept = (): Settlement => ({ lease: attempt.lease, to: owing(failed(operation, clock.now(), { code: 'JobFailed', message: failedMessage(id) })) })
+    const settled = await settler.settle({ lease: attempt.lease, to: owing(to) }, jobLog, unkept)
+    if (settled === undefined) return
+    const { outcome: held, settlement } = settled
+    if (!held) jobLog.warn({}, 'the outcome of this attempt was not recorded: the job ended, or another worker has it')
+    else if ('endedAt' in settlement.to) {
+      jobLog.debug({ status: settlement.to.status }, 'job ended')
+      onEnd(job.number)
+    }
   }
 
   /** The handler's outcome, or the signal's reason if that comes first: a handler that ignores its signal is left to itself. */
@@ -157,39 +171,6 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     const lost = new LeaseLostError(id)
     controller.abort(lost)
     throw lost
-  }
-
-  /** A result must not be lost to a short outage of the store: tried until it is committed or the lease is gone. */
-  async function settleUntilDone ({ lease, id, operation }: ActiveAttempt, outcome: Transition, jobLog: Logger): Promise<void> {
-    let to = outcome
-    for (let commit = settle; ;) {
-      try {
-        const held = await commit({ lease, to })
-        if (!held) jobLog.warn({}, 'the outcome of this attempt was not recorded: the job ended, or another worker has it')
-        else if ('endedAt' in to) {
-          jobLog.debug({ status: to.status }, 'job ended')
-          onEnd(lease.number)
-        }
-        return
-      } catch (error) {
-        if (releasing) {
-          jobLog.error({ err: error }, 'the outcome of this attempt could not be recorded before the server closed: the job will run again')
-          return
-        }
-        jobLog.warn({ err: error }, `cannot record the outcome of this attempt, trying again in ${settleRetryMs} ms`)
-        if (!(error instanceof StoreUnavailableError || error instanceof InvalidDatabaseError)) {
-          // Something in this batch is what no store can keep. Alone, the others go through; if it is this one, it has failed.
-          if (commit === settleAlone) to = failed(operation, clock.now(), { code: 'JobFailed', message: failedMessage(id) })
-          commit = settleAlone
-        }
-        await new Promise<void>((resolve) => { clock.after(settleRetryMs, resolve) })
-      }
-    }
-  }
-
-  async function settleAlone (settlement: Settlement): Promise<boolean> {
-    const [held] = await store.settle([settlement])
-    return held!
   }
 
   const heartbeat = (): Promise<void> => dropLost((leases) => store.heartbeat(leases))
@@ -254,7 +235,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
           drained.then(() => { cancel(); resolve() })
         })
       }
-      releasing = true
+      settler.release()
       for (const { controller } of active.values()) controller.abort(new ShutdownReason('the server is shutting down'))
       await drained
       loops.stop('heartbeat')

@@ -1,5 +1,11 @@
+import type {
+  Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord, DeliverySettlement, FanOut,
+  FanOutRequest, FanOutStep, NewEvent, NewSubscription, Subscriber, SubscriptionFilter, SubscriptionRecord
+} from './callback-records.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './log.ts'
+
+export type * from './callback-records.ts'
 
 /*
  * THE PORT. What a durable store must do. It keeps records, hands out due work and commits; it knows no HTTP and no
@@ -33,7 +39,7 @@ export interface NewJob {
   createdAt: number
   /** Recognises a repeat of this start, for the life of the record. */
   idempotency?: { key: string, fingerprint: string } | undefined
-  /** Who is called back when the job ends: kept in the same commit. */
+  /** Who is called back when the job ends: kept in the same commit. Its operation, owner and URL make the idempotency key. */
   subscription?: NewSubscription | undefined
 }
 
@@ -134,177 +140,6 @@ export interface JobFilter {
   limit: number
 }
 
-/** A POST owed to somebody. */
-export interface Callback {
-  /** JSON text. */
-  body: string
-  /** Not before: epoch milliseconds. */
-  dueAt: number
-}
-
-export type SubscriptionStatus =
-  | 'active'
-  /** Its callbacks were refused: nothing new is owed until it is resumed. */
-  | 'suspended'
-  /** A later URL of the same workflow took its place, and has not been proved yet. */
-  | 'superseded'
-
-export interface NewSubscription {
-  operation: string
-  owner: string
-  /** Whose events it waits for; `null` for one job's end. */
-  topic: string | null
-  /** Equal for equal URLs. */
-  urlDigest: string
-  /** Equal for the URLs of all versions of one workflow; `null` where a URL has none. */
-  versionlessDigest: string | null
-  /** Not readable without the secret. */
-  sealedUrl: Uint8Array
-  /** What may be shown of the URL. */
-  urlHint: string
-  /** Host and port of the URL. */
-  host: string
-  /** JSON text, kept and given back as it is. */
-  input: string
-  /** What an unsubscribe without a URL is recognised by. */
-  tracking: { clientTrackingId?: string, operationName?: string, workflowRunId?: string, workflowId?: string }
-  createdAt: number
-}
-
-export interface SubscriptionRecord extends NewSubscription {
-  number: number
-  status: SubscriptionStatus
-  /** The job whose end it waits for. */
-  job: number | null
-  /** Events up to this one are not owed to it. */
-  afterEvent: number
-  /** Since when every callback failed, epoch milliseconds. */
-  failingSince: number | null
-  /** How many events were not owed to it because it was suspended. */
-  skipped: number
-}
-
-export interface SubscriptionFilter {
-  operation?: string | undefined
-  job?: number | undefined
-  owner?: string | undefined
-  urlDigest?: string | undefined
-  status?: SubscriptionStatus | undefined
-  /** All members must be equal. */
-  tracking?: NewSubscription['tracking'] | undefined
-  before?: number | undefined
-  limit: number
-}
-
-export interface NewEvent {
-  topic: string
-  /** JSON text. */
-  body: string
-  createdAt: number
-  /** When `sweep` may forget it, once nothing of it is owed any more. */
-  expiresAt: number
-}
-
-/** An event that is still to be turned into deliveries, from the subscription after `cursor` on. */
-export interface FanOut {
-  event: number
-  topic: string
-  body: string
-  createdAt: number
-  cursor: number
-  /** Another whenever somebody of its topic was superseded, or took his place again. */
-  round: number
-}
-
-/** One step of a fan-out. */
-export interface FanOutStep {
-  event: number
-  /** Where it began: if another process made this step, nothing is done. */
-  from: number
-  /** As `findFanOuts` had it: in another round nothing is done, since others are to be looked at. */
-  round: number
-  /** The last subscription looked at, or `null`: that was all. */
-  to: number | null
-  owed: { subscription: number, operation: string, dueAt: number }[]
-  /** Suspended: counted, not owed. */
-  skipped: number[]
-  /** Its filter failed: kept as a dead letter. */
-  failed: { subscription: number, operation: string, reason: string }[]
-  now: number
-}
-
-export type DeliveryStatus = 'pending' | 'delivered' | 'dead'
-
-/** One try to deliver. */
-export interface DeliveryAttempt {
-  at: number
-  durationMs: number
-  /** `null` when there was no answer. */
-  statusCode: number | null
-  /** The beginning of the answer, or what went wrong. */
-  answer: string
-}
-
-export interface DeliveryRecord {
-  number: number
-  operation: string
-  owner: string
-  subscription: number
-  subscriptionCreatedAt: number
-  urlHint: string
-  status: DeliveryStatus
-  /** How many attempts were made. */
-  attempts: number
-  createdAt: number
-  dueAt: number | null
-  endedAt: number | null
-  event: number | null
-  job: number | null
-}
-
-/** The fencing token of a delivery's lease. */
-export interface DeliveryLease {
-  number: number
-  claim: number
-}
-
-export interface ClaimedDelivery extends DeliveryRecord {
-  claim: number
-  sealedUrl: Uint8Array
-  body: string
-  /** Since when every callback to its subscription failed. */
-  failingSince: number | null
-}
-
-export interface DeliveryClaimRequest {
-  operations: string[]
-  /** Hosts that have enough to do, or are out of order: nothing for them is claimed. */
-  exceptHosts: string[]
-  limit: number
-  now: number
-}
-
-export interface DeliverySettlement {
-  lease: DeliveryLease
-  /** `undefined` when none was made: the delivery is only given back. */
-  attempt: DeliveryAttempt | undefined
-  to:
-    | { status: 'delivered' }
-    | { status: 'dead' }
-    | { status: 'pending', dueAt: number }
-  /** What the answer says of the subscription. */
-  subscription: 'confirmed' | 'failing' | 'suspended' | 'retired' | 'unchanged'
-}
-
-export interface DeliveryFilter {
-  operation?: string | undefined
-  owner?: string | undefined
-  subscription?: number | undefined
-  status?: DeliveryStatus | undefined
-  before?: number | undefined
-  limit: number
-}
-
 export interface StoreHost {
   clock: Clock
   log: Logger
@@ -371,7 +206,8 @@ export interface Store {
    * Keeps a subscription. The same URL for the same operation and owner is the same subscription, active again if it
    * was not. A URL that differs only in its version supersedes the one before: callbacks still owed move to it. Until
    * the first callback to it is `confirmed` the one before is kept, and takes its place again (callbacks owed included)
-   * when the new one is `suspended`, `retired` or forgotten, or a callback to it is `dead`: anyone can write a URL, only the real one is answered.
+   * when the new one is `suspended`, `retired` or forgotten, or a callback to it is `dead`: anyone can write a URL, only the
+   * real one is answered. Meanwhile the one before may be owed what the new one does not want.
    */
   subscribe (subscription: NewSubscription): Promise<{ outcome: 'created' | 'repeated', subscription: SubscriptionRecord }>
   getSubscription (number: number): Promise<SubscriptionRecord | undefined>
@@ -385,19 +221,22 @@ export interface Store {
   /** Makes a suspended subscription active. Resolves to whether it was suspended. */
   resume (number: number): Promise<boolean>
 
-  /** Appends events, each with the debt to fan it out, in one commit. Numbers grow; a later one never shows before an earlier one. */
+  /**
+   * Appends events in one commit, each with a debt for every operation that has subscriptions of its topic. Numbers grow;
+   * a later one never shows before an earlier one.
+   */
   publish (events: NewEvent[]): Promise<number[]>
-  /** Debts of these topics, oldest first. Two processes may be given the same one: each step is done once. */
-  findFanOuts (topics: string[], limit: number): Promise<FanOut[]>
-  /** Whom an event may be owed to: subscriptions of its topic made before it, after `cursor`, in order of their numbers. */
-  findSubscribers (fanOut: FanOut, limit: number): Promise<SubscriptionRecord[]>
+  /** Debts, oldest event first; those of other operations come last. Two processes may be given the same one: each step is done once. */
+  findFanOuts (request: FanOutRequest): Promise<FanOut[]>
+  /** Whom it may be owed to: subscriptions of its topic and operation that were made before the event, after `cursor`, in order of their numbers, none of them superseded. */
+  findSubscribers (fanOut: FanOut, limit: number): Promise<Subscriber[]>
   /** Resolves to whether the step was this call's to make. */
   fanOut (step: FanOutStep): Promise<boolean>
 
   /** Like `claim`, for deliveries that are due. */
   claimDeliveries (request: DeliveryClaimRequest): Promise<{ deliveries: ClaimedDelivery[], nextDueAt: number | null }>
-  /** Keeps the attempt and what follows from it, all in one commit. Resolves to whether each lease still held. */
-  settleDeliveries (settlements: DeliverySettlement[]): Promise<boolean[]>
+  /** Keeps the attempt and what follows from it, all in one commit. Resolves to what became of each. */
+  settleDeliveries (settlements: DeliverySettlement[]): Promise<DeliveryOutcome[]>
   /** Newest first. */
   listDeliveries (filter: DeliveryFilter): Promise<DeliveryRecord[]>
   /** Oldest first; `undefined` for an unknown delivery. */

@@ -1,11 +1,10 @@
 import { hash } from 'node:crypto'
-import { isIP } from 'node:net'
-import type { AddressGuard } from '../callbacks/address-guard.ts'
 import { CallbackUrlNotAllowedError, DeliveryNotFoundError, InvalidCallbackUrlError, SubscriptionNotFoundError } from '../errors.ts'
-import { isAllowedHost, parseCallbackUrl, versionlessForm, type CallbackUrl } from '../protocol/callback-url.ts'
+import { parseCallbackUrl, versionlessForm, type CallbackUrl } from '../protocol/callback-url.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import type { Tracking } from '../protocol/tracking-headers.ts'
+import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
 import type { Clock } from './clock.ts'
 import type { DeliveryAttempt, DeliveryStatus, NewSubscription, Store, SubscriptionRecord, SubscriptionStatus } from './store.ts'
 
@@ -83,12 +82,6 @@ export interface Deliveries {
   redeliver (which: string | Omit<DeliveryListFilter, 'status' | 'before'>): Promise<number>
 }
 
-export interface CallbackPolicy {
-  allowedHosts: readonly string[]
-  allowHttp: boolean
-  guard: AddressGuard
-}
-
 /** A callback URL that was accepted, in the form in which it is kept. */
 export type SealedCallback = Pick<NewSubscription, 'urlDigest' | 'versionlessDigest' | 'sealedUrl' | 'urlHint' | 'host'>
 
@@ -99,14 +92,12 @@ export const digestOf = (text: string): string => hash('sha256', text, 'base64ur
  *
  * @throws {InvalidCallbackUrlError} @throws {CallbackUrlNotAllowedError} neither of which shows its query.
  */
-export function sealCallbackUrl (text: unknown, { allowedHosts, allowHttp, guard }: CallbackPolicy, sealer: Sealer): SealedCallback {
+export function sealCallbackUrl (text: unknown, policy: CallbackPolicy, sealer: Sealer): SealedCallback {
   const url = parseCallbackUrl(text)
   if ('fault' in url) throw new InvalidCallbackUrlError(url.fault)
-  if (url.protocol !== 'https:' && !allowHttp) throw new InvalidCallbackUrlError('must be an https URL')
-  const literal = url.hostname.replace(/^\[|\]$/g, '')
-  if (!isAllowedHost(url.hostname, allowedHosts) || (isIP(literal) !== 0 && !guard.isAllowed(literal))) {
-    throw new CallbackUrlNotAllowedError(url.hostname)
-  }
+  const refusal = refusalOf(url, policy)
+  if (refusal === 'protocol') throw new InvalidCallbackUrlError('must be an https URL')
+  if (refusal !== undefined) throw new CallbackUrlNotAllowedError(url.hostname)
   const versionless = versionlessForm(url)
   return {
     urlDigest: digestOf(url.text),

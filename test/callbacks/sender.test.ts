@@ -310,6 +310,17 @@ test('a name that leads to a private address is refused when the socket connects
   t.equal(receiver.calls[0]!.headers.host, `a.example:${receiver.port}`)
 })
 
+test('names whose servers do not answer keep at most two lookups, whoever waits for them', async (t) => {
+  const asked = fakeNameServer(t, Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`slow${index}.example`, [new Promise<string[]>(() => {})]])))
+  const sender = createSender(t)
+  const controller = new AbortController()
+  const answers = Array.from({ length: 400 }, (_, index) => send(sender, `https://slow${index % 200}.example/`, controller.signal))
+  await new Promise((resolve) => { setImmediate(resolve) })
+  controller.abort()
+  for (const answer of await Promise.all(answers)) t.equal(answer.text, 'no answer in time')
+  t.same(asked, ['slow0.example', 'slow1.example'])
+})
+
 test('TLS: a certificate that nobody vouches for, or of another host, fails; a good one is fine', async (t) => {
   const server = createTlsServer(selfSigned, (_request, response) => { response.end('secure') }).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,28 +1,20 @@
 /*
  * The server that the callbacks campaign kills: one webhook action, one webhook trigger, and a route that publishes.
- * Started and spoken to as server.ts is.
  */
-import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { fastifyLogicApps } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { serveWhenTold } from './serve.ts'
 
 const Event = Type.Object({ value: Type.String(), group: Type.String() })
 const Outcome = Type.Object({ value: Type.String() })
 
-if (process.argv[1] === import.meta.filename) {
-  const [folder, port] = process.argv.slice(2) as [string, string]
-  process.on('disconnect', () => { process.exit(1) })
-  process.once('message', () => { start(folder, Number(port)) })
-  // A process that is killed would not write it.
-  flushCompileCache()
-  process.send!('loaded')
-}
+if (process.argv[1] === import.meta.filename) serveWhenTold(createServer)
 
-async function start (folder: string, port: number): Promise<void> {
+async function createServer (folder: string): Promise<FastifyInstance> {
   const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(fastifyLogicApps, {
     store: sqliteStore({ file: join(folder, 'work.db') }),
@@ -56,10 +48,5 @@ async function start (folder: string, port: number): Promise<void> {
     matches: (event, { group }) => group === event.group
   })
   app.post('/events', { schema: { body: Event } }, async (request, reply) => reply.code(201).send({ eventId: await topic.publish(request.body) }))
-
-  process.once('SIGTERM', () => { app.close() })
-  await app.listen({ port, host: '127.0.0.1' })
-  process.send!('ready')
-  // From here on the process lives as long as the app does.
-  process.channel!.unref()
+  return app
 }

@@ -2,13 +2,14 @@
  * Kills servers while clients subscribe, publish and start work that calls back, and checks that every callback that is
  * owed arrives, and that none is repeated but what was in flight. `node test/faults/callbacks.ts --help`.
  */
-import { mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { findPort } from '../helpers/find-port.ts'
+import { checkFolder, closeCleanly } from './checks.ts'
+import { runFromCommandLine } from './command-line.ts'
 import { createSubscribers, type Subscribers } from './subscribers.ts'
 import { createRandom } from './random.ts'
 import { createReceiver, type Receipt } from './receiver.ts'
@@ -247,23 +248,6 @@ function checkDatabase (folder: string, violation: (text: string) => void): void
   database.close()
 }
 
-async function closeCleanly (server: ServerProcess, violation: (text: string) => void): Promise<void> {
-  server.kill('SIGTERM')
-  const exit = await Promise.race([server.exited, delay(10_000, undefined, { ref: false })])
-  if (exit?.code !== 0) violation(`after SIGTERM the server ended with ${JSON.stringify(exit)}`)
-}
-
-/** After a start and a clean close nothing is left of the killed, once their files are old enough to be told from new ones. */
-async function checkFolder (folder: string, spawn: () => ServerProcess, violation: (text: string) => void): Promise<void> {
-  const anHourAgo = Date.now() / 1000 - 3600
-  for (const name of readdirSync(folder)) utimesSync(join(folder, name), anHourAgo, anHourAgo)
-  const server = spawn()
-  await server.start()
-  await closeCleanly(server, violation)
-  const strays = readdirSync(folder).filter((name) => !['work.db', 'work.db.key'].includes(name))
-  if (strays.length > 0) violation(`files are left: ${strays.join(', ')}`)
-}
-
 const help = `Kills servers while clients subscribe, publish and start work that calls back.
 
   node test/faults/callbacks.ts [--kills N] [--seed N]
@@ -273,31 +257,4 @@ const help = `Kills servers while clients subscribe, publish and start work that
 
 Exit code: 0 when all that was promised held, 1 when not, 2 for wrong arguments.`
 
-async function main (): Promise<void> {
-  const { values } = parseArgs({
-    options: { kills: { type: 'string', default: '300' }, seed: { type: 'string' }, help: { type: 'boolean', short: 'h' } }
-  })
-  if (values.help === true) {
-    console.log(help)
-    return
-  }
-  const [kills, seed] = [values.kills, values.seed ?? Math.floor(Math.random() * 1e9)].map(Number) as [number, number]
-  if (!Number.isInteger(kills) || !Number.isInteger(seed) || kills < 1) throw new TypeError('--kills and --seed must be whole numbers')
-  console.log(`seed ${seed}`)
-  const begin = performance.now()
-  const report = await runCallbackCampaign({
-    kills,
-    seed,
-    onProgress: (line) => { console.log(`${((performance.now() - begin) / 1000).toFixed(0).padStart(4)} s  ${line}`) }
-  })
-  console.log(report)
-  if (report.violations.length > 0) process.exitCode = 1
-}
-
-if (process.argv[1] === import.meta.filename) {
-  await main().catch((error: unknown) => {
-    const isUsage = error instanceof TypeError
-    console.error(isUsage ? `${error.message}\n\n${help}` : error)
-    process.exitCode = isUsage ? 2 : 1
-  })
-}
+if (process.argv[1] === import.meta.filename) await runFromCommandLine({ help, defaults: { kills: 300 }, run: runCallbackCampaign })

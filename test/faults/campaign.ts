@@ -2,14 +2,14 @@
  * Kills servers at random moments while clients start work and poll, and checks that nothing accepted is lost, done
  * wrong, or told differently later. `node test/faults/campaign.ts --help`.
  */
-import { mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { findPort } from '../helpers/find-port.ts'
-import { checkDatabase, checkRuns, longestRecovery } from './checks.ts'
+import { checkDatabase, checkFolder, checkRuns, closeCleanly, longestRecovery } from './checks.ts'
 import { type ClientCounts, createClient, newOrder, type Client, type Order } from './client.ts'
+import { runFromCommandLine } from './command-line.ts'
 import { createRandom } from './random.ts'
 import { readRuns, spawnServer, type ServerProcess } from './server-process.ts'
 import type { Task } from './server.ts'
@@ -101,10 +101,10 @@ export async function runCampaign ({ kills, seed, clients = 12, onProgress }: Ca
     for (const { path, task } of lost) client.violation(`${path} (${task.kind}, ${task.value}) did not end within ${drainLimitMs} ms after the last kill`)
     if (lost.length > 0) return
     await readAllAgain(client, orders)
-    await closeCleanly(server, client)
+    await closeCleanly(server, client.violation)
     checkRuns(client, orders, readRuns(folder), startedAt)
     checkDatabase(client, folder, orders)
-    await checkFolder(client, folder, spawn)
+    await checkFolder(folder, spawn, client.violation)
   }
 
   try {
@@ -196,23 +196,6 @@ async function readAllAgain (client: Client, orders: Order[]): Promise<void> {
   }))
 }
 
-async function closeCleanly (server: ServerProcess, client: Client): Promise<void> {
-  server.kill('SIGTERM')
-  const exit = await Promise.race([server.exited, delay(10_000, undefined, { ref: false })])
-  if (exit?.code !== 0) client.violation(`after SIGTERM the server ended with ${JSON.stringify(exit)}`)
-}
-
-/** After a start and a clean close nothing is left of the killed, once their files are old enough to be told from new ones. */
-async function checkFolder (client: Client, folder: string, spawn: () => ServerProcess): Promise<void> {
-  const anHourAgo = Date.now() / 1000 - 3600
-  for (const name of readdirSync(folder)) utimesSync(join(folder, name), anHourAgo, anHourAgo)
-  const server = spawn()
-  await server.start()
-  await closeCleanly(server, client)
-  const strays = readdirSync(folder).filter((name) => !['work.db', 'work.db.key', 'runs.jsonl'].includes(name))
-  if (strays.length > 0) client.violation(`files are left: ${strays.join(', ')}`)
-}
-
 function countBy<T> (items: T[], name: (item: T) => string): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const item of items) counts[name(item)] = (counts[name(item)] ?? 0) + 1
@@ -229,34 +212,4 @@ const help = `Kills servers at random moments while clients start work and poll.
 
 Exit code: 0 when all that was promised held, 1 when not, 2 for wrong arguments.`
 
-async function main (): Promise<void> {
-  const { values } = parseArgs({
-    options: { kills: { type: 'string', default: '500' }, seed: { type: 'string' }, clients: { type: 'string', default: '12' }, help: { type: 'boolean', short: 'h' } }
-  })
-  if (values.help === true) {
-    console.log(help)
-    return
-  }
-  const [kills, seed, clients] = [values.kills, values.seed ?? Math.floor(Math.random() * 1e9), values.clients].map(Number) as [number, number, number]
-  if (!Number.isInteger(kills) || !Number.isInteger(seed) || !Number.isInteger(clients) || kills < 1 || clients < 1) {
-    throw new TypeError('--kills, --seed and --clients must be whole numbers')
-  }
-  console.log(`seed ${seed}`)
-  const begin = performance.now()
-  const report = await runCampaign({
-    kills,
-    seed,
-    clients,
-    onProgress: (line) => { console.log(`${((performance.now() - begin) / 1000).toFixed(0).padStart(4)} s  ${line}`) }
-  })
-  console.log(report)
-  if (report.violations.length > 0) process.exitCode = 1
-}
-
-if (process.argv[1] === import.meta.filename) {
-  await main().catch((error: unknown) => {
-    const isUsage = error instanceof TypeError
-    console.error(isUsage ? `${error.message}\n\n${help}` : error)
-    process.exitCode = isUsage ? 2 : 1
-  })
-}
+if (process.argv[1] === import.meta.filename) await runFromCommandLine({ help, defaults: { kills: 500, clients: 12 }, run: runCampaign })

@@ -1,6 +1,9 @@
+import { readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Client, Order } from './client.ts'
+import type { ServerProcess } from './server-process.ts'
 import type { Run } from './server.ts'
 
 /** Design 3.2. */
@@ -49,4 +52,21 @@ export function longestRecovery (runs: Run[], startedAt: number[]): number {
     lastRunAt.set(id, at)
   }
   return longest
+}
+
+export async function closeCleanly (server: ServerProcess, violation: (text: string) => void): Promise<void> {
+  server.kill('SIGTERM')
+  const exit = await Promise.race([server.exited, delay(10_000, undefined, { ref: false })])
+  if (exit?.code !== 0) violation(`after SIGTERM the server ended with ${JSON.stringify(exit)}`)
+}
+
+/** After a start and a clean close nothing is left of the killed, once their files are old enough to be told from new ones. */
+export async function checkFolder (folder: string, spawn: () => ServerProcess, violation: (text: string) => void): Promise<void> {
+  const anHourAgo = Date.now() / 1000 - 3600
+  for (const name of readdirSync(folder)) utimesSync(join(folder, name), anHourAgo, anHourAgo)
+  const server = spawn()
+  await server.start()
+  await closeCleanly(server, violation)
+  const strays = readdirSync(folder).filter((name) => !['work.db', 'work.db.key', 'runs.jsonl'].includes(name))
+  if (strays.length > 0) violation(`files are left: ${strays.join(', ')}`)
 }

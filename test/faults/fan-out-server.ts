@@ -1,27 +1,23 @@
 /*
- * The server of the fan-out test: `node fan-out-server.ts <folder> <port>`, started and spoken to as server.ts is. Told
- * 'measure', it begins to watch its event loop and its memory; told 'report', it says what it saw.
+ * The server of the fan-out test. Told 'measure', it begins to watch its event loop and its memory; told 'report', it says
+ * what it saw.
  */
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { fastifyLogicApps } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { serveWhenTold } from './serve.ts'
 
 export interface Measured { p50Ms: number, p99Ms: number, maxMs: number, rssBeforeMb: number, rssMaxMb: number }
 
 const rssEveryMs = 50
 
-if (process.argv[1] === import.meta.filename) {
-  const [folder, port] = process.argv.slice(2) as [string, string]
-  process.on('disconnect', () => { process.exit(1) })
-  process.once('message', () => { start(folder, Number(port)) })
-  process.send!('loaded')
-}
+if (process.argv[1] === import.meta.filename) serveWhenTold(createServer)
 
-async function start (folder: string, port: number): Promise<void> {
+async function createServer (folder: string): Promise<FastifyInstance> {
   const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(fastifyLogicApps, {
     store: sqliteStore({ file: join(folder, 'work.db') }),
@@ -32,9 +28,6 @@ async function start (folder: string, port: number): Promise<void> {
   app.webhookTrigger('/hooks', { schema: { operationId: 'OnEvent' }, topic })
   app.post('/events', { schema: { body: Type.Object({ value: Type.String() }) } }, async (request, reply) =>
     reply.code(201).send({ eventId: await topic.publish(request.body) }))
-
-  process.once('SIGTERM', () => { app.close() })
-  await app.listen({ port, host: '127.0.0.1' })
 
   const delays = monitorEventLoopDelay({ resolution: 1 })
   let [rssBefore, rssMax] = [0, 0]
@@ -59,5 +52,5 @@ async function start (folder: string, port: number): Promise<void> {
       process.send!(measured)
     }
   })
-  process.send!('ready')
+  return app
 }

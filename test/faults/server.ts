@@ -1,16 +1,12 @@
-/*
- * The server that fault tests kill: `node server.ts <folder> <port>`, with an IPC channel. It loads, says 'loaded',
- * opens its store and listens when told 'start', and says 'ready'. So a killed server can have its successor at hand,
- * and a kill shortly after 'start' hits the opening of the store, not the loading of modules.
- */
+/* The server that fault tests kill: one async action. */
 import { appendFileSync } from 'node:fs'
-import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { fastifyLogicApps, JobError, RetryableError } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { serveWhenTold } from './serve.ts'
 
 const TaskSchema = Type.Object({
   value: Type.String(),
@@ -26,16 +22,9 @@ const Outcome = Type.Object({ value: Type.String(), attempt: Type.Integer() })
 /** One line of the side file: an attempt has begun. */
 export interface Run { id: string, attempt: number, value: string, pid: number, at: number }
 
-if (process.argv[1] === import.meta.filename) {
-  const [folder, port] = process.argv.slice(2) as [string, string]
-  process.on('disconnect', () => { process.exit(1) })
-  process.once('message', () => { start(folder, Number(port)) })
-  // A process that is killed would not write it.
-  flushCompileCache()
-  process.send!('loaded')
-}
+if (process.argv[1] === import.meta.filename) serveWhenTold(createServer)
 
-async function start (folder: string, port: number): Promise<void> {
+async function createServer (folder: string): Promise<FastifyInstance> {
   const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(fastifyLogicApps, {
     store: sqliteStore({ file: join(folder, 'work.db') }),
@@ -59,10 +48,5 @@ async function start (folder: string, port: number): Promise<void> {
     if (kind === 'stuck' && job.attempt === 1) await job.sleep(600_000)
     return { value, attempt: job.attempt }
   })
-
-  process.once('SIGTERM', () => { app.close() })
-  await app.listen({ port, host: '127.0.0.1' })
-  process.send!('ready')
-  // From here on the process lives as long as the app does.
-  process.channel!.unref()
+  return app
 }

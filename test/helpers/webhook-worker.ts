@@ -5,6 +5,7 @@ import { createSealer } from '../../src/protocol/seal.ts'
 import { createIdCodec } from '../../src/protocol/token.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createManualClock, type ManualClock } from '../../src/testing/index.ts'
+import type { CallbackPolicy } from '../../src/work/callback-policy.ts'
 import { createDeliveryRunner, type DeliveryNews, type DeliveryRunner } from '../../src/work/delivery-runner.ts'
 import { createFanOutRunner, type EventSubscriber, type FanOutRunner } from '../../src/work/fan-out.ts'
 import { leaseMs } from '../../src/work/job-runner.ts'
@@ -12,6 +13,7 @@ import type { DeliveryRecord, NewSubscription, Store, SubscriptionRecord } from 
 import { createSubscriptionService, sealCallbackUrl, type SubscriptionService } from '../../src/work/subscriptions.ts'
 import { createTopics, type Topic } from '../../src/work/topics.ts'
 import type { LogLine } from './app.ts'
+import { createFailingStore, type FailingStore } from './failing-store.ts'
 import { createLog, passTime } from './runner.ts'
 
 /** How a receiver answers: a status, more than that, or nothing until its latch opens. */
@@ -61,6 +63,8 @@ export interface WebhookWorkerOptions {
   schedule?: readonly number[]
   callbackDelayMs?: number
   secrets?: string[]
+  /** What has become stricter since they subscribed. */
+  policy?: Partial<CallbackPolicy>
   onNews?: (news: DeliveryNews) => void
   /** Which of the runners run. */
   runners?: { fanOut?: boolean, deliveries?: boolean }
@@ -98,6 +102,7 @@ export async function createWebhookWorker (t: Test, options: WebhookWorkerOption
   const store = options.store ?? sqliteStore({ file: options.file ?? ':memory:' })
   const { idKey } = await store.open({ clock, log, leaseMs, deliveryRetentionMs: 604_800_000, wake () { fanOut.wake(); deliveries.wake() } })
   const sealer = createSealer(secrets, 'callback URLs')
+  const anywhere: CallbackPolicy = { allowedHosts: ['*'], allowHttp: true, guard: { isAllowed: () => true, lookup () {} } }
   const deliveryIds = createIdCodec(idKey, 'delivery')
   const subscriptionIds = createIdCodec(idKey, 'subscription')
   const deliveries = createDeliveryRunner({
@@ -106,6 +111,7 @@ export async function createWebhookWorker (t: Test, options: WebhookWorkerOption
     log,
     sender,
     sealer,
+    policy: { ...anywhere, ...options.policy },
     deliveryIds,
     subscriptionIds,
     operations: () => Object.keys(operations),
@@ -129,7 +135,6 @@ export async function createWebhookWorker (t: Test, options: WebhookWorkerOption
     onRedeliver: deliveries.wake,
     endOfJob: () => ({ status: 'canceled', failure: { code: 'JobCanceled', message: '', statusCode: 409 }, endedAt: clock.now(), expiresAt: clock.now() })
   })
-  const policy = { allowedHosts: ['*'], allowHttp: false, guard: { isAllowed: () => true, lookup () {} } }
   let gone = false
 
   async function close (drainMs = 0): Promise<void> {
@@ -156,7 +161,7 @@ export async function createWebhookWorker (t: Test, options: WebhookWorkerOption
     close,
     async subscribe (url, subscription = {}) {
       const { subscription: record } = await store.subscribe({
-        ...sealCallbackUrl(url, policy, sealer), operation: 'OnOrder', owner: 'default', topic: 'orders', input: '{}', tracking: {}, createdAt: clock.now(), ...subscription
+        ...sealCallbackUrl(url, anywhere, sealer), operation: 'OnOrder', owner: 'default', topic: 'orders', input: '{}', tracking: {}, createdAt: clock.now(), ...subscription
       })
       return record
     },
@@ -168,6 +173,14 @@ export async function createWebhookWorker (t: Test, options: WebhookWorkerOption
     }
   }
 }
+
+/** A worker whose store is away when it is told to be. */
+export async function createShakyWebhookWorker (t: Test, options: WebhookWorkerOptions = {}): Promise<WebhookWorker & { store: FailingStore }> {
+  const store = createFailingStore(sqliteStore({ file: options.file ?? ':memory:' }))
+  return { ...await createWebhookWorker(t, { store, ...options }), store }
+}
+
+export const statusesOf = async (worker: Pick<WebhookWorker, 'list'>): Promise<string[]> => (await worker.list()).map(({ status }) => status)
 
 /** A callback URL of one version of a workflow (engine 2.9). */
 export const workflowUrl = (version: string, host = 'prod-01.logic.azure.com'): string =>

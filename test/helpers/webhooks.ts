@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyServerOptions, LightMyRequestResponse } fr
 import type { Test } from 'tap'
 import { createApp, pathOf, type GivenOptions, type TestApp } from './app.ts'
 import { bake, cakeSchema, orderSchema } from './cakes.ts'
-import { createReceiver, localCallbacks, type Receiver } from './callback-receiver.ts'
+import { callbacksSettled, createReceiver, localCallbacks, type Receiver } from './callback-receiver.ts'
 
 export interface WebhookApp extends TestApp {
   receiver: Receiver
@@ -46,6 +46,16 @@ export const subscribeHook = (app: FastifyInstance, callbackUrl: string, headers
 export async function unsubscribe (app: FastifyInstance, subscribed: LightMyRequestResponse, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
   return await app.inject({ method: 'DELETE', url: pathOf(subscribed.headers.location), headers })
 }
+
+/** Lets everything due be sent. */
+export async function settle (parts: WebhookApp, ms = 1000): Promise<void> {
+  await parts.clock.advance(ms)
+  await callbacksSettled(parts)
+}
+
+/** What was sent, as signature and event. */
+export const sent = ({ receiver }: Pick<WebhookApp, 'receiver'>): string[] =>
+  receiver.calls.map(({ target, body }) => `${new URLSearchParams(target.split('?')[1]).get('sig')} ${body}`).toSorted()
 
 /** Publishes to the topic `orders`. */
 export const publish = (app: FastifyInstance, event: unknown): Promise<string> => app.logicApps.topic('orders').publish(event)

@@ -1,13 +1,7 @@
 import { test } from 'tap'
-import { callbacksSettled } from '../helpers/callback-receiver.ts'
-import { addHooks, createWebhookApp, publish, subscribeHook, triggerUrl, type WebhookApp } from '../helpers/webhooks.ts'
+import { addHooks, createWebhookApp, publish, settle, subscribeHook, triggerUrl, type WebhookApp } from '../helpers/webhooks.ts'
 
 const missing = { code: 'FST_LOGIC_APPS_DELIVERY_NOT_FOUND', statusCode: 404 }
-
-async function settle (parts: WebhookApp, ms = 1000): Promise<void> {
-  await parts.clock.advance(ms)
-  await callbacksSettled(parts)
-}
 
 /** Two subscriptions, two events, of which nothing is taken. */
 async function fail (t: Parameters<typeof createWebhookApp>[0], answer: Parameters<WebhookApp['receiver']['answer']>[0], callbacks: object = {}): Promise<WebhookApp & { ids: string[] }> {

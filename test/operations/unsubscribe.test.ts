@@ -257,3 +257,26 @@ test('an unsubscribe call with a body that is too large is a 413', async (t) => 
   addHooks(app)
   t.equal((await post(app, '/hooks/unsubscribe', 'x'.repeat(2_000_000))).statusCode, 413)
 })
+
+test('a host without any parser of texts, or with an odd one, is unsubscribed from all the same', async (t) => {
+  for (const change of ['remove', 'replace', 'child'] as const) {
+    const parts = await createWebhookApp(t)
+    const { app, receiver } = parts
+    if (change === 'child') {
+      await app.register(async (child) => {
+        addHooks(child)
+        child.removeAllContentTypeParsers()
+        child.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => { done(null, JSON.parse(body as string)) })
+      })
+    } else {
+      addHooks(app)
+      app.removeContentTypeParser('text/plain')
+      if (change === 'replace') app.addContentTypeParser('text/plain', { parseAs: 'string' }, (_request, body, done) => { done(null, { odd: body }) })
+    }
+    const url = triggerUrl(receiver)
+    await subscribeHook(app, url)
+    const answer = await post(app, '/hooks/unsubscribe', { callbackUrl: url })
+    t.equal(answer.statusCode, 200, change)
+    t.equal(await count(parts), 0, change)
+  }
+})

@@ -13,6 +13,7 @@ test('generated routes say what they are for', async (t) => {
   app.addHook('onRoute', ({ method, url, config }) => { routes[`${String(method)} ${url}`] = config?.logicApps as OperationConfig })
   addCalls(app)
   addHooks(app)
+  await app.ready()
   t.same(routes, {
     'POST /calls': { operationId: 'BakeCakeAndCall', role: 'subscribe' },
     'DELETE /calls/:token': { operationId: 'BakeCakeAndCall', role: 'unsubscribe' },

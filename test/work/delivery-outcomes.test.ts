@@ -1,7 +1,9 @@
 import { test } from 'tap'
+import { createSealer } from '../../src/protocol/seal.ts'
 import { createIdCodec } from '../../src/protocol/token.ts'
+import { createLatch } from '../helpers/latch.ts'
 import { linesOf, warn } from '../helpers/runner.ts'
-import { createWebhookWorker, workflowUrl, type Reply } from '../helpers/webhook-worker.ts'
+import { createWebhookWorker, workflowUrl, type Reply, type WebhookWorkerOptions } from '../helpers/webhook-worker.ts'
 
 const url = 'https://prod-01.westeurope.logic.azure.com/workflows/w1/runs/r1/actions/a/run?sp=%2f&sig=S3cret%2B-_~'
 const dayMs = 86_400_000
@@ -154,6 +156,42 @@ test('a subscription of which everything failed for five days is suspended', asy
   t.match(worker.news, [{ outcome: 'suspended', statusCode: 503 }])
 })
 
+test('one failure after quiet days does not suspend a subscription of rare events', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  const record = await worker.subscribe(url)
+  sender.receive = () => 503
+  await orders.publish({ n: 1 })
+  await clock.advance(60_000)
+  t.match(await worker.list(), [{ status: 'dead' }])
+  clock.jump(10 * dayMs)
+  await orders.publish({ n: 2 })
+  await clock.advance(0)
+  t.match(await store.getSubscription(record.number), { status: 'active', failingSince: record.createdAt })
+  t.match((await worker.list())[1], { status: 'pending', attempts: 1 })
+  sender.receive = () => 200
+  await clock.advance(6000)
+  t.match((await worker.list())[1], { status: 'delivered' })
+  t.match(await store.getSubscription(record.number), { status: 'active', failingSince: null })
+  t.same(worker.news.map(({ outcome }) => outcome), ['dead'])
+})
+
+test('a whole schedule that fails after days without a success suspends it', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  const record = await worker.subscribe(url)
+  sender.receive = () => 503
+  await orders.publish({ n: 1 })
+  await clock.advance(60_000)
+  clock.jump(10 * dayMs)
+  await orders.publish({ n: 2 })
+  await clock.advance(7000)
+  t.match(await store.getSubscription(record.number), { status: 'active' })
+  t.match((await worker.list())[1], { status: 'pending', attempts: 2 })
+  await clock.advance(60_000)
+  t.match((await worker.list())[1], { status: 'dead', attempts: 3 })
+  t.match(await store.getSubscription(record.number), { status: 'suspended' })
+  t.same(worker.news.map(({ outcome }) => outcome), ['dead', 'suspended'])
+})
+
 test('one success within the five days begins them anew', async (t) => {
   const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t, { schedule: Array<number>(400).fill(3600) })
   const record = await worker.subscribe(url)
@@ -182,6 +220,53 @@ test('a URL that was sealed with a secret that is gone is tried again until it i
   t.match(worker.logs.find(({ msg }) => msg === 'callback given up'), { answer: /Put the secret/ })
 })
 
+const isPublic = { isAllowed: (address: string) => !address.startsWith('10.'), lookup () {} }
+const stricter: { name: string, url: string, policy: WebhookWorkerOptions['policy'], answer: string }[] = [
+  { name: 'a host that was taken off the list', url: 'https://a.example/x?sig=S3cret', policy: { allowedHosts: ['b.example', '*.a.example'] }, answer: 'the host a.example is not on callbacks.allowedHosts any more' },
+  { name: 'http', url: 'http://a.example/x?sig=S3cret', policy: { allowHttp: false }, answer: 'the callback URL is http, and callbacks.allowHttp is not set any more' },
+  { name: 'an address of a network that was taken off', url: 'https://10.0.0.7/x?sig=S3cret', policy: { guard: isPublic }, answer: 'the address 10.0.0.7 is not within callbacks.networks any more' }
+]
+for (const { name, url, policy, answer } of stricter) {
+  test(`not allowed any more: ${name}: nothing is sent, and the dead letter says why`, async (t) => {
+    const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t, { policy: policy! })
+    const record = await worker.subscribe(url)
+    await worker.subscribe('https://b.example/x')
+    await orders.publish({})
+    await clock.advance(0)
+    t.same(sender.sent.map(({ host }) => host), ['b.example'])
+    t.match(await worker.list(), [{ status: 'dead', attempts: 1, dueAt: null }, { status: 'delivered' }])
+    t.same(await store.getAttempts(1), [{ at: clock.now(), durationMs: 0, statusCode: null, answer }])
+    t.match(worker.news, [{ outcome: 'dead', statusCode: null, urlHint: record.urlHint }])
+    t.match(worker.logs.find(({ msg }) => msg === 'callback given up'), { answer })
+    t.match(await store.getSubscription(record.number), { status: 'active', failingSince: null })
+    t.notMatch(JSON.stringify([worker.logs, worker.news]), /S3cret/)
+  })
+}
+
+test('a URL that is read more strictly than when it was kept is not sent to either', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  await worker.subscribe(url, { sealedUrl: createSealer(['a secret of the test'], 'callback URLs').seal('https://a.example./x?sig=S3cret') })
+  await orders.publish({})
+  await clock.advance(0)
+  t.equal(sender.sent.length, 0)
+  t.match(await worker.list(), [{ status: 'dead', attempts: 1 }])
+  t.match(await store.getAttempts(1), [{ statusCode: null, answer: 'the callback URL must name its host in the ordinary form' }])
+})
+
+test('allowed again, a dead letter can be sent', async (t) => {
+  const allowedHosts = ['b.example']
+  const { clock, sender, orders, ...worker } = await createWebhookWorker(t, { policy: { allowedHosts } })
+  await worker.subscribe(url)
+  await orders.publish({})
+  await clock.advance(0)
+  t.match(await worker.list(), [{ status: 'dead' }])
+  allowedHosts.push('*.logic.azure.com')
+  t.equal(await worker.subscriptions.deliveries.redeliver({}), 1)
+  await clock.advance(0)
+  t.match(await worker.list(), [{ status: 'delivered' }])
+  t.equal(sender.sent.length, 1)
+})
+
 test('what a host does on news that throws costs nothing', async (t) => {
   const { clock, sender, orders, ...worker } = await createWebhookWorker(t, { onNews () { throw new Error('odd') } })
   await worker.subscribe(url)
@@ -207,7 +292,7 @@ test('a save of the workflow: what is owed goes to the new URL, not before its c
   worker.deliveries.wake()
   await clock.advance(999)
   t.equal(sender.sent.length, 1)
-  t.match(await worker.list(), [{ attempts: 1, status: 'pending' }], 'waiting is no attempt')
+  t.match(await worker.list(), [{ attempts: 0, status: 'pending' }], 'waiting is no attempt')
   await clock.advance(1)
   t.same(sender.sent.map(({ url }) => url), [workflowUrl('1'), workflowUrl('2')])
   t.equal(sender.sent[1]!.id, sender.sent[0]!.id)
@@ -224,7 +309,61 @@ test('a forged version is found out by the answer, and the real one gets everyth
   await clock.advance(0)
   t.same((await worker.list()).map(({ status, subscription }) => [status, subscription]), Array(3).fill(['delivered', real.number]))
   t.match(await store.getSubscription(real.number), { status: 'active' })
-  t.ok(worker.news.length > 0 && worker.news.every(({ outcome }) => outcome === 'suspended'))
+  t.same(worker.news, [], 'nobody was given up')
+  t.same(linesOf(worker.logs, warn), [])
+  const refused = sender.sent.filter(({ url }) => url === workflowUrl('forged'))
+  t.ok(refused.length > 0)
+  t.match(worker.logs.filter(({ level }) => level === 30), refused.map(() => ({ msg: 'the callback goes to another URL of this workflow', statusCode: 401 })))
+})
+
+const refusals: Reply[] = [401, 404, 410, 422, 302]
+for (const reply of refusals) {
+  test(`a callback that an unproved URL answers ${String(reply)} goes to the one before at once, its schedule anew, and is no news`, async (t) => {
+    const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+    const real = await worker.subscribe(workflowUrl('1'))
+    await worker.subscribe(workflowUrl('2'))
+    sender.receive = ({ url }) => url.text === workflowUrl('1') ? 503 : reply
+    await orders.publish({})
+    await clock.advance(0)
+    t.same(sender.sent.map(({ url }) => url), [workflowUrl('2'), workflowUrl('1')])
+    t.match(await worker.list(), [{ status: 'pending', subscription: real.number, attempts: 1 }])
+    t.same(worker.news, [])
+    sender.receive = () => 202
+    await clock.advance(10_000)
+    t.match(await worker.list(), [{ status: 'delivered', attempts: 2 }])
+    t.same(worker.news, [])
+    t.match((await store.getAttempts(1))!.map(({ statusCode }) => statusCode), [reply, 503, 202])
+  })
+}
+
+test('a callback that is refused while its workflow is saved goes to the new URL, and is no news', async (t) => {
+  for (const reply of [401, 410, 422, 503]) {
+    const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+    await worker.subscribe(workflowUrl('1'))
+    const latch = createLatch<Reply>()
+    sender.receive = ({ url }) => url.text === workflowUrl('1') ? latch.promise : 202
+    await orders.publish({})
+    await clock.advance(0)
+    const after = await worker.subscribe(workflowUrl('2'))
+    latch.open(reply)
+    await clock.advance(0)
+    t.same(sender.sent.map(({ url }) => url), [workflowUrl('1'), workflowUrl('2')], String(reply))
+    t.match(await worker.list(), [{ status: 'delivered', subscription: after.number }])
+    t.same(worker.news, [])
+    t.same(linesOf(worker.logs, warn), [])
+  }
+})
+
+test('a refused URL that stood in nobody\'s place is news, as ever', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  const first = await worker.subscribe(workflowUrl('1'))
+  await orders.publish({ n: 1 })
+  await clock.advance(0)
+  sender.receive = () => 410
+  await orders.publish({ n: 2 })
+  await clock.advance(0)
+  t.match(worker.news, [{ outcome: 'retired', statusCode: 410 }])
+  t.equal(await store.getSubscription(first.number), undefined)
 })
 
 test('the id of a callback is that of its record, whatever its attempt', async (t) => {

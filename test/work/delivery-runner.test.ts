@@ -1,32 +1,23 @@
-import { test, type Test } from 'tap'
-import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { test } from 'tap'
 import { createManualClock } from '../../src/testing/index.ts'
 import { leaseMs } from '../../src/work/job-runner.ts'
-import { createFailingStore, type FailingStore } from '../helpers/failing-store.ts'
 import { createLatch } from '../helpers/latch.ts'
-import { createSharedFile, linesOf, passTime, until, warn } from '../helpers/runner.ts'
-import { createFakeSender, createWebhookWorker, timeoutMs, type Reply, type WebhookWorker, type WebhookWorkerOptions } from '../helpers/webhook-worker.ts'
+import { createSharedFile, linesOf, until, warn } from '../helpers/runner.ts'
+import { createFakeSender, createShakyWebhookWorker, createWebhookWorker, statusesOf, timeoutMs, type Reply } from '../helpers/webhook-worker.ts'
 
 const urlOf = (name: string): string => `https://${name}.example/workflows/w/run?sig=secret-${name}`
 const never = new Promise<Reply>(() => {})
 const hostCount = 32
 
-async function createShaky (t: Test, options: WebhookWorkerOptions = {}): Promise<WebhookWorker & { store: FailingStore }> {
-  const store = createFailingStore(sqliteStore({ file: options.file ?? ':memory:' }))
-  return { ...await createWebhookWorker(t, { store, ...options }), store }
-}
-
-const statuses = async (worker: Pick<WebhookWorker, 'list'>): Promise<string[]> => (await worker.list()).map(({ status }) => status)
-
 test('a settlement is tried until the store takes it, and the callback is sent once', async (t) => {
-  const { store, clock, sender, orders, ...worker } = await createShaky(t)
+  const { store, clock, sender, orders, ...worker } = await createShakyWebhookWorker(t)
   await worker.subscribe(urlOf('a'))
   store.fail('settleDeliveries', 7)
   await orders.publish({})
   await clock.advance(6999)
-  t.same(await statuses(worker), ['pending'])
+  t.same(await statusesOf(worker), ['pending'])
   await clock.advance(1)
-  t.same(await statuses(worker), ['delivered'])
+  t.same(await statusesOf(worker), ['delivered'])
   t.equal(sender.sent.length, 1)
   t.same(linesOf(worker.logs, warn), Array(7).fill('cannot record what came of a callback, trying again in 1000 ms'))
 })
@@ -34,7 +25,7 @@ test('a settlement is tried until the store takes it, and the callback is sent o
 test('a settlement that waits keeps its lease', async (t) => {
   const file = createSharedFile(t)
   const clock = createManualClock()
-  const one = await createShaky(t, { file, clock })
+  const one = await createShakyWebhookWorker(t, { file, clock })
   const two = await createWebhookWorker(t, { file, clock })
   await one.subscribe(urlOf('a'))
   one.store.fail('settleDeliveries', 60)
@@ -47,13 +38,13 @@ test('a settlement that waits keeps its lease', async (t) => {
     await clock.advance(5000)
   }
   await clock.advance(60_000)
-  t.same(await statuses(one), ['delivered'])
+  t.same(await statusesOf(one), ['delivered'])
   t.equal(holder.sender.sent.length, 1)
   t.equal(other.sender.sent.length, 0)
 })
 
 test('a store that is away when callbacks are claimed is asked again within five seconds', async (t) => {
-  const { store, clock, sender, orders, ...worker } = await createShaky(t)
+  const { store, clock, sender, orders, ...worker } = await createShakyWebhookWorker(t)
   await worker.subscribe(urlOf('a'))
   store.fail('claimDeliveries', 1)
   await orders.publish({})
@@ -62,9 +53,62 @@ test('a store that is away when callbacks are claimed is asked again within five
   t.match(linesOf(worker.logs, warn)[0], /^cannot claim callbacks, trying again within 5000 ms|^claiming callbacks failed/)
 })
 
+/** What no database can keep, in place of a text. */
+const noText = Symbol('no SQL value') as unknown as string
+
+test('an answer that no store can keep is left out; the callback and those settled with it are recorded', async (t) => {
+  const { clock, sender, store, orders, ...worker } = await createShakyWebhookWorker(t)
+  for (const name of ['good', 'bad', 'refusing']) await worker.subscribe(urlOf(name))
+  sender.receive = ({ url }) => ({ statusCode: url.hostname === 'refusing.example' ? 422 : 200, text: url.hostname === 'good.example' ? 'thanks' : noText })
+  await orders.publish({})
+  await clock.advance(0)
+  t.same(await statusesOf(worker), ['delivered', 'pending', 'pending'])
+  await clock.advance(1000)
+  t.same(await statusesOf(worker), ['delivered', 'delivered', 'dead'])
+  t.match(await Promise.all([1, 2, 3].map(async (number) => (await store.getAttempts(number))![0])), [
+    { statusCode: 200, answer: 'thanks' }, { statusCode: 200, answer: 'the answer cannot be kept' }, { statusCode: 422, answer: 'the answer cannot be kept' }
+  ])
+  t.match(worker.news, [{ outcome: 'dead', statusCode: 422 }])
+  t.equal(sender.sent.length, 3)
+})
+
+test('a callback whose outcome cannot be kept at all is logged, left alone, and sent again by the next process', async (t) => {
+  const file = createSharedFile(t)
+  const one = await createShakyWebhookWorker(t, { file })
+  await one.subscribe(urlOf('a'))
+  one.store.fail('settleDeliveries', 3, new TypeError('no such value'))
+  await one.orders.publish({})
+  await one.clock.advance(60_000)
+  t.equal(one.store.calls('settleDeliveries'), 3)
+  t.equal(one.sender.sent.length, 1)
+  t.same(one.logs.filter(({ level }) => level === 50).map(({ msg, err }) => [msg, (err as Error).message]), [['what came of a callback cannot be recorded: it will be sent again once this process has ended', 'no such value']])
+  await one.crash()
+  const two = await createWebhookWorker(t, { file })
+  await two.clock.advance(0)
+  t.equal(two.sender.sent[0]?.id, one.sender.sent[0]!.id)
+  t.same(await statusesOf(two), ['delivered'])
+})
+
+test('nothing is claimed before the start, and wake-ups of one turn make one claim', async (t) => {
+  const { store, clock, deliveries } = await createShakyWebhookWorker(t, { runners: { deliveries: false, fanOut: false } })
+  deliveries.wake()
+  await clock.advance(0)
+  t.equal(store.calls('claimDeliveries'), 0)
+  deliveries.start()
+  await clock.advance(0)
+  const before = store.calls('claimDeliveries')
+  for (let wakes = 0; wakes < 20; wakes++) deliveries.wake()
+  await clock.advance(0)
+  t.equal(store.calls('claimDeliveries'), before + 1)
+  await deliveries.stop(0)
+  deliveries.wake()
+  await clock.advance(0)
+  t.equal(store.calls('claimDeliveries'), before + 1)
+})
+
 test('a worker that dies between the answer and its record: another sends again, with the same id', async (t) => {
   const file = createSharedFile(t)
-  const one = await createShaky(t, { file })
+  const one = await createShakyWebhookWorker(t, { file })
   await one.subscribe(urlOf('a'))
   one.store.fail('settleDeliveries', Infinity)
   await one.orders.publish({ n: 1 })
@@ -110,7 +154,7 @@ test('two workers on one file send each callback once', async (t) => {
   await Promise.all([1, 2, 3].map((n) => workers[n % 2]!.orders.publish({ n })))
   await until(async () => {
     await clock.advance(1000)
-    const all = await statuses(workers[0]!)
+    const all = await statusesOf(workers[0]!)
     return all.length === 120 && all.every((status) => status === 'delivered')
   })
   t.equal(sender.sent.length, 120)
@@ -165,7 +209,7 @@ test('a host gets at most 32 at once, and others are not kept waiting by it', as
     latches[answered]!.open(200)
     await clock.advance(0)
   }
-  await until(async () => (await statuses(worker)).every((status) => status === 'delivered'))
+  await until(async () => (await statusesOf(worker)).every((status) => status === 'delivered'))
   t.equal(most, hostCount)
   t.equal(new Set(sender.sent.map(({ url }) => url)).size, 101)
 })
@@ -188,17 +232,54 @@ test('a host that is down is left alone for 30 seconds after five failures, othe
   t.ok(sentTo('down.example') > 5)
   sender.receive = () => 200
   await clock.advance(40_000)
-  t.same(await statuses(worker), ['delivered', 'delivered', 'delivered', 'delivered'])
+  t.same(await statusesOf(worker), ['delivered', 'delivered', 'delivered', 'delivered'])
+})
+
+test('those that wait for a host that breaks are put back unsent, and one finds out when it is in order again', async (t) => {
+  const { clock, sender, orders, ...worker } = await createWebhookWorker(t, { schedule: [0, 3600, 3600] })
+  for (let n = 0; n < hostCount + 8; n++) await worker.subscribe(`https://busy.example/cb/${n}`)
+  const latches: ReturnType<typeof createLatch<Reply>>[] = []
+  sender.receive = () => {
+    latches.push(createLatch<Reply>())
+    return latches.at(-1)!.promise
+  }
+  await orders.publish({})
+  await clock.advance(0)
+  t.equal(sender.sent.length, hostCount)
+  for (const latch of latches.slice()) latch.open(503)
+  await clock.advance(0)
+  // Four took the places of the first to fail, before the fifth did.
+  for (const latch of latches.slice(hostCount)) latch.open(503)
+  await clock.advance(0)
+  const tried = hostCount + 4
+  t.equal(sender.sent.length, tried)
+  const unsent = (await worker.list()).filter(({ attempts }) => attempts === 0)
+  t.same(unsent.map(({ status, dueAt }) => [status, dueAt]), Array(4).fill(['pending', clock.now() + 30_000]))
+  t.same(linesOf(worker.logs, warn), [])
+
+  await clock.advance(30_000)
+  t.equal(sender.sent.length, tried + 1, 'one finds out')
+  latches.at(-1)!.open(503)
+  await clock.advance(0)
+  await clock.advance(29_999)
+  t.equal(sender.sent.length, tried + 1)
+  await clock.advance(1)
+  t.equal(sender.sent.length, tried + 2)
+  sender.receive = () => 200
+  latches.at(-1)!.open(200)
+  await clock.advance(0)
+  t.equal(sender.sent.length, tried + 4, 'and the others follow at once')
+  t.same((await worker.list()).map(({ status, attempts }) => status === 'delivered' && attempts === 1).filter((fine) => fine).length, 3)
 })
 
 test('callbacks of operations that this process does not have are left to others', async (t) => {
   const { clock, sender, store, orders, ...worker } = await createWebhookWorker(t, { runners: { fanOut: false } })
   const { number } = await worker.subscribe(urlOf('a'), { operation: 'Elsewhere' })
   await orders.publish({})
-  await store.fanOut({ event: 1, from: 0, round: 0, to: null, owed: [{ subscription: number, operation: 'Elsewhere', dueAt: 0 }], skipped: [], failed: [], now: clock.now() })
+  await store.fanOut({ event: 1, operation: 'Elsewhere', from: 0, round: 0, to: null, owed: [{ subscription: number, dueAt: 0 }], skipped: [], failed: [], now: clock.now() })
   await clock.advance(60_000)
   t.equal(sender.sent.length, 0)
-  t.same(await statuses(worker), ['pending'])
+  t.same(await statusesOf(worker), ['pending'])
 })
 
 test('an unsubscribe while its callback is sent drops it', async (t) => {
@@ -216,104 +297,6 @@ test('an unsubscribe while its callback is sent drops it', async (t) => {
   t.ok(sender.sent.length <= 2)
 })
 
-test('stop waits for the callbacks that are being sent, and takes no more', async (t) => {
-  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
-  await worker.subscribe(urlOf('a'))
-  const latch = createLatch<Reply>()
-  sender.receive = () => latch.promise
-  await orders.publish({ n: 1 })
-  await clock.advance(0)
-  const stopped = worker.deliveries.stop(10_000)
-  await orders.publish({ n: 2 })
-  worker.deliveries.wake()
-  await clock.advance(5000)
-  t.equal(sender.closed, false)
-  latch.open(200)
-  await passTime(clock, stopped, 0)
-  t.equal(sender.closed, true)
-  t.same(await statuses(worker), ['delivered', 'pending'])
-  t.equal(sender.sent.length, 1)
-})
-
-test('what is not answered when the drain ends is due again at once, and it costs no attempt of the schedule', async (t) => {
-  const file = createSharedFile(t)
-  const clock = createManualClock()
-  const one = await createWebhookWorker(t, { file, clock, schedule: [0] })
-  const record = await one.subscribe(urlOf('a'))
-  one.sender.receive = () => never
-  await one.orders.publish({ n: 1 })
-  await clock.advance(0)
-  const closed = one.close(10_000)
-  await clock.advance(9000)
-  t.equal(one.sender.closed, false)
-  await clock.advance(1000)
-  await closed
-  t.same(one.news, [])
-  const two = await createWebhookWorker(t, { file, clock, schedule: [0] })
-  await clock.advance(0)
-  t.equal(two.sender.sent[0]?.id, one.sender.sent[0]!.id)
-  t.same(await statuses(two), ['delivered'])
-  t.equal((await two.store.getSubscription(record.number))!.failingSince, null)
-})
-
-test('those that still wait for their host when the drain ends are given back unsent', async (t) => {
-  const file = createSharedFile(t)
-  const one = await createWebhookWorker(t, { file })
-  for (let n = 0; n < hostCount + 8; n++) await one.subscribe(`https://busy.example/cb/${n}`)
-  one.sender.receive = () => never
-  await one.orders.publish({})
-  await one.clock.advance(0)
-  t.equal(one.sender.sent.length, hostCount)
-  await one.close(0)
-  t.equal(one.sender.sent.length, hostCount)
-  const two = await createWebhookWorker(t, { file, runners: { fanOut: false, deliveries: false } })
-  const all = await two.list()
-  t.ok(all.every(({ status, dueAt }) => status === 'pending' && dueAt !== null))
-  t.equal(all.filter(({ attempts }) => attempts === 0).length, 8)
-})
-
-test('a claim that is under way when the runner stops loses nothing', async (t) => {
-  const file = createSharedFile(t)
-  const { store, clock, sender, orders, ...worker } = await createShaky(t, { file })
-  await worker.subscribe(urlOf('a'))
-  const latch = createLatch()
-  store.hold('claimDeliveries', latch.promise)
-  const before = store.calls('claimDeliveries')
-  await orders.publish({})
-  await until(() => store.calls('claimDeliveries') > before)
-  await clock.advance(0)
-  const closed = worker.close(10_000)
-  await clock.advance(0)
-  latch.open()
-  await closed
-  const next = await createWebhookWorker(t, { file })
-  await next.clock.advance(0)
-  t.equal(sender.sent.length + next.sender.sent.length, 1, 'sent once, by whom it was claimed')
-  t.same(await statuses(next), ['delivered'])
-})
-
-test('an outage that outlasts the drain leaves the callback to the next process', async (t) => {
-  const file = createSharedFile(t)
-  const one = await createShaky(t, { file })
-  await one.subscribe(urlOf('a'))
-  one.store.fail('settleDeliveries', Infinity)
-  await one.orders.publish({})
-  await one.clock.advance(0)
-  await one.close(5000)
-  const two = await createWebhookWorker(t, { file })
-  await two.clock.advance(0)
-  t.equal(two.sender.sent[0]?.id, one.sender.sent[0]!.id)
-  t.same(await statuses(two), ['delivered'])
-})
-
-test('a runner with nothing to do stops at once, twice too', async (t) => {
-  const { deliveries, sender, clock } = await createWebhookWorker(t, { runners: { fanOut: false } })
-  await deliveries.stop(10_000)
-  await deliveries.stop(10_000)
-  t.equal(sender.closed, true)
-  t.equal(clock.pending, 0, 'no timer is left')
-})
-
 test('no timer is left of callbacks that were answered', async (t) => {
   const { clock, sender, orders, ...worker } = await createWebhookWorker(t)
   for (let n = 0; n < 20; n++) await worker.subscribe(urlOf(`r${n}`))
@@ -324,5 +307,5 @@ test('no timer is left of callbacks that were answered', async (t) => {
   t.equal(sender.sent.length, 20)
   t.ok(clock.pending <= before + 1, `${clock.pending} timers, ${before} before`)
   await clock.advance(timeoutMs)
-  t.same(new Set(await statuses(worker)), new Set(['delivered']))
+  t.same(new Set(await statusesOf(worker)), new Set(['delivered']))
 })

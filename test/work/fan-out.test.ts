@@ -1,13 +1,14 @@
 import { test } from 'tap'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createManualClock } from '../../src/testing/index.ts'
-import type { FanOutStep } from '../../src/work/store.ts'
+import type { FanOutStep, SubscriptionRecord } from '../../src/work/store.ts'
 import { createFailingStore } from '../helpers/failing-store.ts'
 import { createLatch } from '../helpers/latch.ts'
 import { createSharedFile, linesOf, until, warn } from '../helpers/runner.ts'
-import { createWebhookWorker, type Filter, type WebhookWorker } from '../helpers/webhook-worker.ts'
+import { createWebhookWorker, workflowUrl, type Filter, type WebhookWorker } from '../helpers/webhook-worker.ts'
 
 const idle = { fanOut: false, deliveries: false }
+const info = 30
 const urlOf = (n: number): string => `https://r${n}.example/cb?sig=s${n}`
 const flavourOf: Filter = (event, { input }) => {
   const { flavour } = JSON.parse(input) as { flavour?: string }
@@ -18,7 +19,7 @@ async function subscribeMany (worker: WebhookWorker, count: number): Promise<voi
   await Promise.all(Array.from({ length: count }, (_, index) => worker.subscribe(urlOf(index))))
 }
 
-const isPaid = (worker: WebhookWorker) => async (): Promise<boolean> => (await worker.store.findFanOuts(['orders'], 1)).length === 0
+const isPaid = (worker: WebhookWorker) => async (): Promise<boolean> => (await worker.store.findFanOuts({ operations: ['OnOrder'], strangersBefore: 0, limit: 1 })).length === 0
 
 test('a publish resolves before anything is fanned out, and reaches each subscription once', async (t) => {
   const worker = await createWebhookWorker(t)
@@ -87,6 +88,98 @@ test('an event waits an hour for a process that declares the operation of a subs
   const [letter] = await worker.list()
   t.match(letter, { status: 'dead', operation: 'Removed' })
   t.match(await worker.store.getAttempts(letter!.number), [{ answer: /the operation "Removed" is not declared in this process/ }])
+})
+
+test('1,000 events for an operation that is not declared here hold up nobody, and cost no line while they wait', async (t) => {
+  const store = createFailingStore(sqliteStore({ file: ':memory:' }))
+  const worker = await createWebhookWorker(t, { store })
+  await worker.subscribe(urlOf(1), { operation: 'Removed' })
+  for (let n = 0; n < 1000; n++) await worker.orders.publish({ n })
+  await worker.subscribe(urlOf(2))
+  await worker.orders.publish({ n: 1000 })
+  await worker.clock.advance(0)
+  t.same(worker.sender.sent.map(({ url, body }) => [url, body]), [[urlOf(2), '{"n":1000}']])
+  const steps = store.calls('fanOut')
+  const passes = store.calls('findFanOuts')
+  await worker.clock.advance(60_000)
+  t.equal(store.calls('findFanOuts') - passes, 12, 'each pass reads once')
+  t.equal(store.calls('fanOut'), steps)
+  t.same(linesOf(worker.logs, info), [])
+  worker.clock.jump(3_600_000)
+  await worker.orders.publish({ n: 1001 })
+  await worker.clock.advance(0)
+  t.equal(worker.sender.sent.at(-1)!.body, '{"n":1001}')
+  await until(async () => (await worker.store.listDeliveries({ operation: 'Removed', status: 'dead', limit: 2000 })).length === 1000)
+  t.equal(linesOf(worker.logs, warn).length, 1000, 'each dead letter has its line')
+})
+
+test('an event of a topic without subscriptions leaves nothing to do, and is gone at the end of its retention', async (t) => {
+  const store = createFailingStore(sqliteStore({ file: ':memory:' }))
+  const worker = await createWebhookWorker(t, { store })
+  await worker.orders.publish({ n: 1 })
+  t.same(await store.findFanOuts({ operations: ['OnOrder'], strangersBefore: Infinity, limit: 10 }), [])
+  await worker.subscribe(urlOf(1))
+  await worker.clock.advance(0)
+  t.equal(store.calls('fanOut'), 0)
+  t.same(await worker.list(), [])
+  const retainedUntil = worker.clock.now() + 7 * 86_400_000
+  t.equal(await store.sweep(retainedUntil, 10), 0)
+  t.equal(await store.sweep(retainedUntil + 1, 10), 1)
+})
+
+/** Versions of one workflow; the receiver of those that are forged answers as the engine does to a false signature. */
+async function subscribeVersions (worker: WebhookWorker, ...inputs: object[]): Promise<SubscriptionRecord[]> {
+  const records: SubscriptionRecord[] = []
+  for (const [index, input] of inputs.entries()) records.push(await worker.subscribe(workflowUrl(String(index)), { input: JSON.stringify(input) }))
+  worker.sender.receive = ({ url }) => url.text === workflowUrl('0') ? 200 : 401
+  return records
+}
+
+const sentTo = (worker: WebhookWorker, version: number): string[] => worker.sender.sent.filter(({ url }) => url === workflowUrl(String(version))).map(({ body }) => body)
+const lemons = [1, 2, 3].map((n) => ({ n, flavour: 'lemon' }))
+
+async function publishLemons (worker: WebhookWorker): Promise<void> {
+  for (const event of lemons) {
+    await worker.orders.publish(event)
+    await worker.clock.advance(0)
+  }
+}
+
+const ways: Record<string, { forged: object[], attempts: number[] }> = {
+  'with a filter that no event passes': { forged: [{ flavour: 'none' }], attempts: [0] },
+  'whose filter throws': { forged: [{ odd: true }], attempts: [0] },
+  'that wants everything': { forged: [{}], attempts: [1] },
+  'with such a filter behind which stands another that wants everything': { forged: [{}, { flavour: 'none' }], attempts: [1, 0] },
+  'whose filter throws behind one that wants everything': { forged: [{ odd: true }, {}], attempts: [1, 1] }
+}
+
+for (const [way, { forged, attempts }] of Object.entries(ways)) {
+  test(`a forged URL ${way} does not displace the true one: every event reaches it`, async (t) => {
+    const matches: Filter = (event, subscription) => {
+      if (subscription.input === '{"odd":true}') throw new TypeError('odd')
+      return flavourOf(event, subscription)
+    }
+    const worker = await createWebhookWorker(t, { operations: { OnOrder: matches } })
+    const [real] = await subscribeVersions(worker, { flavour: 'lemon' }, ...forged)
+    await publishLemons(worker)
+    t.same(sentTo(worker, 0), lemons.map((event) => JSON.stringify(event)))
+    t.same(attempts.map((_, index) => sentTo(worker, index + 1).length), attempts)
+    t.ok(['active', 'superseded'].includes((await worker.store.getSubscription(real!.number))!.status))
+    t.same((await worker.list()).filter(({ status }) => status === 'pending'), [])
+  })
+}
+
+test('what a new version does not want goes to the old one, until the new one was answered', async (t) => {
+  const worker = await createWebhookWorker(t, { operations: { OnOrder: flavourOf } })
+  const [old, saved] = await subscribeVersions(worker, { flavour: 'lemon' }, { flavour: 'plum' })
+  worker.sender.receive = () => 200
+  for (const flavour of ['lemon', 'plum', 'lemon']) {
+    await worker.orders.publish({ flavour })
+    await worker.clock.advance(0)
+  }
+  t.same([0, 1].map((version) => sentTo(worker, version)), [['{"flavour":"lemon"}'], ['{"flavour":"plum"}']])
+  t.equal(await worker.store.getSubscription(old!.number), undefined)
+  t.match(await worker.store.getSubscription(saved!.number), { status: 'active' })
 })
 
 test('each operation on a topic has its own filter', async (t) => {
@@ -204,7 +297,7 @@ test('an outage costs a line and five seconds, no event', async (t) => {
     t.equal(worker.sender.sent.at(-1)?.body, JSON.stringify({ method }))
   }
   t.equal(worker.sender.sent.length, 3)
-  t.same(linesOf(worker.logs, warn), Array(3).fill('cannot fan out events, trying again within 5000 ms'))
+  t.same(linesOf(worker.logs, warn), Array(3).fill('cannot claim events to fan out, trying again within 5000 ms'))
 })
 
 test('a callback waits until the caller of the subscription has read our answer', async (t) => {

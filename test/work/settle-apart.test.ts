@@ -15,6 +15,23 @@ test('an outcome that no store can keep fails its own job; those settled with it
   t.match(await worker.get(bad), { status: 'failed', error: { code: 'JobFailed' } })
 })
 
+test('the failure in place of such an outcome is what the caller is called back with', async (t) => {
+  const store = sqliteStore({ file: ':memory:' })
+  const ends: unknown[] = []
+  const { settle } = store
+  store.settle = async (settlements) => {
+    ends.push(...settlements.map(({ to }) => to))
+    return await settle.call(store, settlements)
+  }
+  const worker = await createWorker(t, {
+    Bad: { handler: () => 'bad', encodeResult: () => Symbol('no SQL value') as unknown as string, callbackDelayMs: 1000 }
+  }, { store })
+  const id = await worker.accept('Bad')
+  await worker.clock.advance(5000)
+  t.match(await worker.get(id), { status: 'failed' })
+  t.match(ends.at(-1), { status: 'failed', callback: { body: JSON.stringify({ error: { code: 'JobFailed', message: `The job failed. Its id is ${id}.` } }) } })
+})
+
 test('a status that a JobError may not have is replaced, however it came there (design 3.7)', async (t) => {
   for (const statusCode of [200, 404, 429, 503, 9999, 'odd']) {
     const worker = await createWorker(t, {

@@ -2,6 +2,7 @@ import { test, type Test } from 'tap'
 import { createIdCodec } from '../../src/protocol/token.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createManualClock } from '../../src/testing/index.ts'
+import { newSubscription } from '../../src/testing/store-contract/webhook-bench.ts'
 import { leaseMs } from '../../src/work/job-runner.ts'
 import { createTopics, type Topics } from '../../src/work/topics.ts'
 import type { FanOut, NewEvent } from '../../src/work/store.ts'
@@ -20,9 +21,11 @@ async function createBench (t: Test): Promise<Bench> {
   const store = createFailingStore({ ...inner, publish: (events) => { batches.push(events); return inner.publish(events) } })
   await inner.open({ clock, log: createLog().log, leaseMs, deliveryRetentionMs: 1, wake () {} })
   t.teardown(() => inner.close())
+  // The log is seen through what it owes.
+  for (const topic of ['orders', 'cakes']) await inner.subscribe(newSubscription({ url: topic, topic, operation: `On ${topic}` }))
   let published = 0
   const topics = createTopics({ store, clock, eventIds: createIdCodec(key, 'event'), retentionMs: 1000, onPublished: () => { published++ } })
-  return { topics, store, batches, published: () => published, find: () => store.findFanOuts(['orders', 'cakes'], 1000) }
+  return { topics, store, batches, published: () => published, find: () => store.findFanOuts({ operations: ['On orders', 'On cakes'], strangersBefore: 0, limit: 1000 }) }
 }
 
 test('a published event is on disk, dated, with its debt, when its id is told', async (t) => {
@@ -32,8 +35,9 @@ test('a published event is on disk, dated, with its debt, when its id is told', 
   const id = await orders.publish({ orderId: '42' })
   const [debt] = await find()
   t.match(debt, { topic: 'orders', body: '{"orderId":"42"}' })
-  t.same(createIdCodec(key, 'event').decode(id), { number: debt!.event, createdAt: debt!.createdAt })
-  t.equal(batches[0]![0]!.expiresAt, debt!.createdAt + 1000)
+  const [{ createdAt, expiresAt }] = batches[0] as [NewEvent]
+  t.same(createIdCodec(key, 'event').decode(id), { number: debt!.event, createdAt })
+  t.equal(expiresAt, createdAt + 1000)
   t.equal(published(), 1)
 })
 

@@ -1,11 +1,11 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type {
-  Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord, DeliverySettlement, DeliveryStatus, FanOut,
-  FanOutStep, NewEvent, SubscriptionRecord
+  Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord,
+  DeliverySettlement, DeliveryStatus, FanOutStep
 } from '../../work/store.ts'
 import type { Transaction } from './connection.ts'
 import { whereOf } from './where.ts'
-import { confirmSubscription, hasPredecessor, reinstatePredecessor, removeSubscription, toSubscription } from './subscriptions.ts'
+import { confirmSubscription, leaveRow, readPlace, removeSubscription } from './subscriptions.ts'
 
 type Row = Record<string, SQLOutputValue>
 
@@ -27,39 +27,12 @@ function toDelivery (row: Row): DeliveryRecord {
   }
 }
 
-export function appendEvent ({ sql }: Transaction, { topic, body, createdAt, expiresAt }: NewEvent): number {
-  const event = Number(sql('INSERT INTO events (topic, body, created_at, expires_at) VALUES (?, ?, ?, ?)')
-    .run(topic, body, createdAt, expiresAt).lastInsertRowid)
-  sql('INSERT INTO fan_outs (event, topic) VALUES (?, ?)').run(event, topic)
-  return event
-}
-
-export function findFanOuts ({ sql }: Transaction, topics: string[], limit: number): FanOut[] {
-  return sql(`
-    SELECT event, fan_outs.topic, cursor, round, body, created_at FROM fan_outs JOIN events ON events.number = event
-    WHERE fan_outs.topic IN (SELECT value FROM json_each(?)) ORDER BY event LIMIT ?`
-  ).all(JSON.stringify(topics), limit).map((row) => ({
-    event: row.event as number,
-    topic: row.topic as string,
-    body: row.body as string,
-    createdAt: row.created_at as number,
-    cursor: row.cursor as number,
-    round: row.round as number
-  }))
-}
-
-export function findSubscribers ({ sql }: Transaction, { topic, event, cursor }: FanOut, limit: number): SubscriptionRecord[] {
-  return sql(`
-    SELECT * FROM subscriptions WHERE topic = ? AND number > ? AND after_event < ? AND status <> 'superseded'
-    ORDER BY number LIMIT ?`
-  ).all(topic, cursor, event, limit).map(toSubscription)
-}
-
 export function fanOut (transaction: Transaction, step: FanOutStep): boolean {
   const { sql } = transaction
+  const here = [step.event, step.operation, step.from, step.round]
   const { changes } = step.to === null
-    ? sql('DELETE FROM fan_outs WHERE event = ? AND cursor = ? AND round = ?').run(step.event, step.from, step.round)
-    : sql('UPDATE fan_outs SET cursor = ? WHERE event = ? AND cursor = ? AND round = ?').run(step.to, step.event, step.from, step.round)
+    ? sql('DELETE FROM fan_outs WHERE event = ? AND operation = ? AND cursor = ? AND round = ?').run(...here)
+    : sql('UPDATE fan_outs SET cursor = ? WHERE event = ? AND operation = ? AND cursor = ? AND round = ?').run(step.to, ...here)
   if (changes === 0) return false
   const skip = (subscription: number): unknown => sql('UPDATE subscriptions SET skipped = skipped + 1 WHERE number = ?').run(subscription)
   for (const { subscription, dueAt } of step.owed) {
@@ -81,12 +54,23 @@ interface Owed { subscription: number, event?: number, job?: number, body?: stri
  * A delivery for a subscription that is still there, dead from the start where `dueAt` is null. An event is owed once:
  * `undefined` when it was.
  */
-function owe ({ sql }: Transaction, { subscription, event, job, body, now, dueAt }: Owed): number | undefined {
+function owe (transaction: Transaction, { subscription, event, job, body, now, dueAt }: Owed): number | undefined {
+  const { sql } = transaction
+  if (event !== undefined && dueAt !== null && isOwedToVersion(transaction, subscription, event)) return undefined
   const { changes, lastInsertRowid } = sql(`
     INSERT OR IGNORE INTO deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, event, job, body)
     SELECT operation, owner, number, created_at, url_hint, host, ?, ?, ?, ?, ?, ?, ? FROM subscriptions WHERE number = ?`
   ).run(dueAt === null ? 'dead' : 'pending', dueAt, dueAt === null ? now : null, now, event ?? null, job ?? null, body ?? null, subscription)
   return changes === 0 ? undefined : Number(lastInsertRowid)
+}
+
+/** Whether another version of its workflow has this event, or is owed it: a save may come in the midst of a fan-out. */
+function isOwedToVersion ({ sql }: Transaction, subscription: number, event: number): boolean {
+  return sql(`
+    SELECT 1 FROM subscriptions JOIN subscriptions AS versions USING (versionless_digest, operation, owner)
+      JOIN deliveries ON deliveries.event = ?2 AND deliveries.subscription = versions.number
+    WHERE subscriptions.number = ?1 AND versions.number <> ?1 AND deliveries.status <> 'dead'`
+  ).get(subscription, event) !== undefined
 }
 
 /** The end of a job is owed to its subscription. A suspended one gets a dead letter, which can be sent when it is resumed. */
@@ -118,7 +102,8 @@ export function claimDelivery ({ sql }: Transaction, number: number, now: number
     FROM deliveries LEFT JOIN subscriptions ON subscriptions.number = subscription LEFT JOIN events ON events.number = event
     WHERE deliveries.number = ?`
   ).get(number)!
-  if (row.subscription_status !== 'active') {
+  // A superseded one may be owed what its successor does not want.
+  if (row.subscription_status !== 'active' && row.subscription_status !== 'superseded') {
     sql("UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE number = ?").run(now, number)
     return undefined
   }
@@ -126,42 +111,40 @@ export function claimDelivery ({ sql }: Transaction, number: number, now: number
   return { ...toDelivery(row), claim: row.claim as number + 1, sealedUrl: row.sealed_url as Uint8Array, body: row.sent as string, failingSince: row.failing_since as number | null }
 }
 
-export function settleDelivery (transaction: Transaction, { lease, attempt, to, subscription: effect }: DeliverySettlement, now: number, worker: string): boolean {
+export function settleDelivery (transaction: Transaction, { lease, attempt, to, subscription: effect }: DeliverySettlement, now: number, worker: string): DeliveryOutcome {
   const { sql } = transaction
-  const delivery = sql('SELECT subscription, sent_to, job FROM deliveries WHERE number = ? AND claim = ? AND worker = ?').get(lease.number, lease.claim, worker)
-  if (delivery === undefined) return false
+  const delivery = sql('SELECT sent_to, job FROM deliveries WHERE number = ? AND claim = ? AND worker = ?').get(lease.number, lease.claim, worker)
+  if (delivery === undefined) return 'lost'
   const subscription = delivery.sent_to as number
   if (attempt !== undefined) keepAttempt(transaction, lease.number, attempt)
-  // Another URL that it is owed to by now has not been tried yet.
-  const dueAt = to.status === 'pending' ? to.dueAt : to.status === 'dead' && subscription !== delivery.subscription ? now : undefined
-  if (dueAt !== undefined) sql('UPDATE deliveries SET worker = NULL, due_at = ? WHERE number = ?').run(dueAt, lease.number)
-  else sql('UPDATE deliveries SET worker = NULL, status = ?, ended_at = ? WHERE number = ?').run(to.status, now, lease.number)
+  if (to.status === 'delivered') sql("UPDATE deliveries SET worker = NULL, status = 'delivered', ended_at = ? WHERE number = ?").run(now, lease.number)
+  else sql('UPDATE deliveries SET worker = NULL, due_at = ? WHERE number = ?').run(to.status === 'pending' ? to.dueAt : now, lease.number)
   if (effect === 'confirmed') {
     confirmSubscription(transaction, subscription)
     // Nothing more will ever be owed to the subscription of a job.
-    if (delivery.job !== null) removeSubscription(transaction, subscription)
+    if (delivery.job !== null) removeSubscription(transaction, subscription, now)
   }
   if (effect === 'failing') sql('UPDATE subscriptions SET failing_since = coalesce(failing_since, ?) WHERE number = ?').run(now, subscription)
-  if (effect === 'suspended' || effect === 'retired') giveUp(transaction, lease.number, subscription, effect, now)
+  if (effect === 'suspended' || effect === 'retired') giveUp(transaction, subscription, effect, now)
   // Whatever the answer: a URL that took another's place and was never answered with a yes does not keep it.
-  else if (to.status === 'dead' && hasPredecessor(transaction, subscription)) giveUp(transaction, lease.number, subscription, 'retired', now)
+  else if (to.status === 'dead' && readPlace(transaction, subscription).predecessor !== null) giveUp(transaction, subscription, 'retired', now)
+  if (to.status === 'delivered') return 'kept'
+  // Another URL that it is owed to by now, a successor's or a predecessor's, has not been tried yet.
+  const moved = sql("UPDATE deliveries SET attempts = 0, due_at = ? WHERE number = ? AND status = 'pending' AND subscription <> ?").run(now, lease.number, subscription)
   sql(`
-    UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE number = ? AND status = 'pending'
-      AND NOT EXISTS (SELECT * FROM subscriptions WHERE subscriptions.number = subscription AND status = 'active')`
-  ).run(now, lease.number)
-  return true
+    UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ?1 WHERE number = ?2 AND status = 'pending'
+      AND (?3 OR NOT EXISTS (SELECT * FROM subscriptions WHERE subscriptions.number = subscription AND status <> 'suspended'))`
+  ).run(now, lease.number, to.status === 'dead' && moved.changes === 0 ? 1 : 0)
+  return sql("SELECT 1 FROM deliveries WHERE number = ? AND status = 'pending' AND subscription <> ?").get(lease.number, subscription) === undefined ? 'kept' : 'moved'
 }
 
-/** A subscription that is refused: if it took another's place, that one has it again, this callback included. */
-function giveUp (transaction: Transaction, number: number, subscription: number, effect: 'suspended' | 'retired', now: number): void {
+/** A subscription that is refused: the one before it has what it is owed, this callback included, and its place, if it had that. */
+function giveUp (transaction: Transaction, subscription: number, effect: 'suspended' | 'retired', now: number): void {
   const { sql } = transaction
-  if (sql("SELECT 1 FROM subscriptions WHERE number = ? AND status = 'superseded'").get(subscription) !== undefined) {
-    // Another has its place already. One that is only refused may yet be asked to take it back.
-    if (effect === 'retired') removeSubscription(transaction, subscription)
-    return
-  }
-  sql("UPDATE deliveries SET status = 'pending', due_at = ?, ended_at = NULL WHERE number = ?").run(now, number)
-  reinstatePredecessor(transaction, subscription)
+  const { status, predecessor } = readPlace(transaction, subscription)
+  // Another has its place already, and it may yet be asked to take it back: if it is the true one, it is the only one left.
+  if (status === 'superseded' && predecessor === null && effect === 'suspended') return
+  leaveRow(transaction, subscription, now)
   // What is then left is owed to it will not be sent.
   sql("UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE subscription = ? AND status = 'pending' AND worker IS NULL").run(now, subscription)
   if (effect === 'suspended') sql("UPDATE subscriptions SET status = 'suspended' WHERE number = ?").run(subscription)
@@ -221,15 +204,4 @@ export function sweepDeliveries ({ sql }: Transaction, endedBefore: number, limi
     sql('DELETE FROM deliveries WHERE number = ?').run(number!)
   }
   return ended.length
-}
-
-/** Events that are past retention and of which nothing is owed any more, as letters live or dead. */
-export function sweepEvents ({ sql }: Transaction, now: number, limit: number): number {
-  return Number(sql(`
-    DELETE FROM events WHERE number IN (
-      SELECT number FROM events WHERE expires_at < ?
-        AND NOT EXISTS (SELECT * FROM fan_outs WHERE fan_outs.event = events.number)
-        AND NOT EXISTS (SELECT * FROM deliveries WHERE deliveries.event = events.number)
-      ORDER BY expires_at LIMIT ?)`
-  ).run(now, limit).changes)
 }

@@ -79,7 +79,7 @@ const migrations = [`
   ) STRICT;
   CREATE UNIQUE INDEX subscriptions_url ON subscriptions (url_digest, operation, owner);
   CREATE INDEX subscriptions_versionless ON subscriptions (versionless_digest, status) WHERE versionless_digest IS NOT NULL;
-  CREATE INDEX subscriptions_topic ON subscriptions (topic, number) WHERE topic IS NOT NULL;
+  CREATE INDEX subscriptions_topic ON subscriptions (topic, operation, number) WHERE topic IS NOT NULL;
   CREATE INDEX subscriptions_job ON subscriptions (job) WHERE job IS NOT NULL;
   CREATE INDEX subscriptions_predecessor ON subscriptions (predecessor) WHERE predecessor IS NOT NULL;
   CREATE INDEX subscriptions_tracking ON subscriptions (client_tracking_id) WHERE client_tracking_id IS NOT NULL;
@@ -95,14 +95,16 @@ const migrations = [`
   CREATE INDEX events_topic ON events (topic, number);
   CREATE INDEX events_expiry ON events (expires_at);
 
-  -- Events still to be turned into deliveries, and how far that went.
+  -- Events still to be turned into deliveries to the subscriptions of an operation, and how far that went.
   CREATE TABLE fan_outs (
-    event INTEGER PRIMARY KEY,
-    topic TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    event INTEGER NOT NULL,
     cursor INTEGER NOT NULL DEFAULT 0,
     -- how often it changed who is to be looked at
-    round INTEGER NOT NULL DEFAULT 0
-  ) STRICT;
+    round INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (operation, event)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX fan_outs_event ON fan_outs (event);
 
   CREATE TABLE deliveries (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -7,9 +7,9 @@ import {
   reportProgress, settleJob, submitJob, sweepJobs
 } from './jobs.ts'
 import {
-  appendEvent, claimDelivery, fanOut, findDueDeliveries, findFanOuts, findSubscribers, listDeliveries, nextDeliveryDueAt,
-  readAttempts, redeliver, settleDelivery, sweepDeliveries, sweepEvents
+  claimDelivery, fanOut, findDueDeliveries, listDeliveries, nextDeliveryDueAt, readAttempts, redeliver, settleDelivery, sweepDeliveries
 } from './deliveries.ts'
+import { appendEvent, findFanOuts, findSubscribers, sweepEvents } from './events.ts'
 import { makeKeyFile, readKeyFile } from './key-file.ts'
 import { createRecordCache } from './record-cache.ts'
 import { listSubscriptions, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
@@ -256,7 +256,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
         const job = subscription.job === null ? undefined : readJob(transaction, subscription.job)
         const ended = job !== undefined && job.endedAt === null
         if (ended) endJob(transaction, job.number, jobEnd)
-        removeSubscription(transaction, number)
+        removeSubscription(transaction, number, jobEnd.endedAt)
         return { job: subscription.job, ended, wasQueued: ended && job.status === 'queued' }
       })
       if (answer === undefined) return undefined
@@ -265,7 +265,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     },
 
     publish: (events) => write((transaction) => events.map((event) => appendEvent(transaction, event))),
-    findFanOuts: (topics, limit) => connection.read((transaction) => findFanOuts(transaction, topics, limit)),
+    findFanOuts: (request) => connection.read((transaction) => findFanOuts(transaction, request)),
     findSubscribers: (fanOut, limit) => connection.read((transaction) => findSubscribers(transaction, fanOut, limit)),
     fanOut: (step) => write((transaction) => fanOut(transaction, step)),
 

@@ -106,8 +106,10 @@ export function subscribe (transaction: Transaction, subscription: NewSubscripti
   }
   if (before !== undefined) {
     sql("UPDATE subscriptions SET status = 'superseded' WHERE number = ?").run(before.number)
-    takeOver(transaction, before.number, number)
-    dropOwed(transaction, before.number)
+    // From all of them: the engine unsubscribes the old version now, and what that one is owed would go with it.
+    const past = findPast(transaction, number)
+    takeOver(transaction, past, number, subscription.createdAt)
+    dropOwed(transaction, past)
   }
   return { outcome: same === undefined ? 'created' : 'repeated', subscription: readSubscription(transaction, number)! }
 }
@@ -129,21 +131,34 @@ function lastEvent ({ sql }: Transaction): number {
   return sql("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'").get()!.last as number
 }
 
-/** What one subscription is owed, dead letters too, is owed to another. An event both are owed is so once. */
-function takeOver ({ sql }: Transaction, from: number, to: number): void {
-  sql(`
+/**
+ * What some subscriptions are owed, dead letters too, is owed to another; what waited for its next attempt is due at once,
+ * since this URL has not been tried. An event that several are owed is so once, and is no dead letter if one may yet be sent.
+ */
+function takeOver (transaction: Transaction, from: number[], to: number, now: number): void {
+  const { sql } = transaction
+  const past = JSON.stringify(from)
+  dropDeliveries(transaction, `subscription = ?1 AND status = 'dead' AND event IN (
+    SELECT event FROM deliveries WHERE subscription IN (SELECT value FROM json_each(?2)) AND status = 'pending')`, [to, past])
+  const move = sql(`
     UPDATE OR IGNORE deliveries SET subscription = ?1,
-      (subscription_created_at, host, url_hint) = (SELECT created_at, host, url_hint FROM subscriptions WHERE number = ?1)
-    WHERE subscription = ?2 AND status IN ('pending', 'dead')`
-  ).run(to, from)
+      (subscription_created_at, host, url_hint) = (SELECT created_at, host, url_hint FROM subscriptions WHERE number = ?1),
+      attempts = CASE WHEN due_at IS NULL THEN attempts ELSE 0 END,
+      due_at = min(due_at, ?3)
+    WHERE subscription IN (SELECT value FROM json_each(?2)) AND status = ?4`)
+  for (const status of ['pending', 'dead']) move.run(to, past, now, status)
   // Who is being fanned out to has changed: a step that was looked at before is void, and one that was passed by is
   // looked at again. What is owed already is not owed twice.
-  sql('UPDATE fan_outs SET cursor = min(cursor, ?1 - 1), round = round + 1 WHERE topic = (SELECT topic FROM subscriptions WHERE number = ?1)').run(to)
+  sql('UPDATE fan_outs SET cursor = min(cursor, ?1 - 1), round = round + 1 WHERE operation = (SELECT operation FROM subscriptions WHERE number = ?1)').run(to)
 }
 
-function dropOwed ({ sql }: Transaction, number: number): void {
-  sql("DELETE FROM delivery_attempts WHERE delivery IN (SELECT number FROM deliveries WHERE subscription = ? AND status = 'pending')").run(number)
-  sql("DELETE FROM deliveries WHERE subscription = ? AND status = 'pending'").run(number)
+function dropOwed (transaction: Transaction, subscriptions: number[]): void {
+  dropDeliveries(transaction, "subscription IN (SELECT value FROM json_each(?)) AND status = 'pending'", [JSON.stringify(subscriptions)])
+}
+
+function dropDeliveries ({ sql }: Transaction, condition: string, values: SQLInputValue[]): void {
+  sql(`DELETE FROM delivery_attempts WHERE delivery IN (SELECT number FROM deliveries WHERE ${condition})`).run(...values)
+  sql(`DELETE FROM deliveries WHERE ${condition}`).run(...values)
 }
 
 /** The one that took its place, if any, has the one before it behind it. */
@@ -151,44 +166,55 @@ function unlink ({ sql }: Transaction, number: number): void {
   sql('UPDATE subscriptions SET predecessor = (SELECT predecessor FROM subscriptions WHERE number = ?1) WHERE predecessor = ?1').run(number)
 }
 
+/** The one before it, the one before that, and so on. */
+export function findPast ({ sql }: Transaction, number: number): number[] {
+  return sql(`
+    WITH RECURSIVE past (number, place) AS (
+      SELECT predecessor, 0 FROM subscriptions WHERE number = ? AND predecessor IS NOT NULL
+      UNION ALL
+      SELECT predecessor, place + 1 FROM past JOIN subscriptions USING (number) WHERE predecessor IS NOT NULL)
+    SELECT number FROM past ORDER BY place`
+  ).all(number).map((row) => row.number as number)
+}
+
 export function resumeSubscription ({ sql }: Transaction, number: number): boolean {
   return sql("UPDATE subscriptions SET status = 'active', failing_since = NULL WHERE number = ? AND status = 'suspended'").run(number).changes === 1
 }
 
-/** The superseded subscription that this one took the place of, put back there with all that is owed. */
-export function reinstatePredecessor (transaction: Transaction, number: number): number | undefined {
+/**
+ * Takes it out of the row of versions. The one before it, if there is one, has what it is owed, and its place if that was
+ * the first.
+ */
+export function leaveRow (transaction: Transaction, number: number, now: number): void {
   const { sql } = transaction
-  const predecessor = sql("SELECT predecessor FROM subscriptions WHERE number = ? AND status <> 'superseded'").get(number)?.predecessor as number | null | undefined
-  if (predecessor === null || predecessor === undefined) return undefined
-  const { changes } = sql("UPDATE subscriptions SET status = 'active' WHERE number = ? AND status = 'superseded'").run(predecessor)
-  if (changes === 0) return undefined
-  sql('UPDATE subscriptions SET predecessor = NULL WHERE number = ?').run(number)
-  takeOver(transaction, number, predecessor)
-  return predecessor
-}
-
-export function hasPredecessor ({ sql }: Transaction, number: number): boolean {
-  return sql('SELECT 1 FROM subscriptions WHERE number = ? AND predecessor IS NOT NULL').get(number) !== undefined
-}
-
-/** Its callback was answered: the ones before it are of the past. */
-export function confirmSubscription ({ sql }: Transaction, number: number): void {
-  sql('UPDATE subscriptions SET failing_since = NULL WHERE number = ? AND failing_since IS NOT NULL').run(number)
-  for (let past = number; ;) {
-    const predecessor = sql('SELECT predecessor FROM subscriptions WHERE number = ?').get(past)?.predecessor as number | null | undefined
-    if (past !== number) sql('DELETE FROM subscriptions WHERE number = ?').run(past)
-    else if (predecessor !== null && predecessor !== undefined) sql('UPDATE subscriptions SET predecessor = NULL WHERE number = ?').run(number)
-    if (predecessor === null || predecessor === undefined) return
-    past = predecessor
-  }
-}
-
-/** Forgets a subscription; what it is still owed goes to its predecessor, or is dropped. */
-export function removeSubscription (transaction: Transaction, number: number): void {
-  const { sql } = transaction
-  reinstatePredecessor(transaction, number)
-  // A late unsubscribe of a version that was superseded: its successor stays.
+  const { status, predecessor } = readPlace(transaction, number)
   unlink(transaction, number)
-  sql('DELETE FROM subscriptions WHERE number = ?').run(number)
-  dropOwed(transaction, number)
+  if (predecessor === null) return
+  sql('UPDATE subscriptions SET predecessor = NULL WHERE number = ?').run(number)
+  if (status !== 'superseded') sql("UPDATE subscriptions SET status = 'active' WHERE number = ?").run(predecessor)
+  takeOver(transaction, [number], predecessor, now)
+}
+
+/** Its status, and which one it took the place of, if that one is still there. */
+export function readPlace ({ sql }: Transaction, number: number): { status: SubscriptionStatus | undefined, predecessor: number | null } {
+  const row = sql('SELECT status, predecessor FROM subscriptions WHERE number = ?').get(number)
+  return { status: row?.status as SubscriptionStatus | undefined, predecessor: row?.predecessor as number | null | undefined ?? null }
+}
+
+/** Its callback was answered: the ones before it are of the past, and what only they wanted is owed to nobody. */
+export function confirmSubscription (transaction: Transaction, number: number): void {
+  const { sql } = transaction
+  sql('UPDATE subscriptions SET failing_since = NULL WHERE number = ? AND failing_since IS NOT NULL').run(number)
+  const past = findPast(transaction, number)
+  if (past.length === 0) return
+  sql('DELETE FROM subscriptions WHERE number IN (SELECT value FROM json_each(?))').run(JSON.stringify(past))
+  dropOwed(transaction, past)
+  sql('UPDATE subscriptions SET predecessor = NULL WHERE number = ?').run(number)
+}
+
+/** Forgets a subscription; what it is still owed goes to the one before it, or is dropped. A successor stays. */
+export function removeSubscription (transaction: Transaction, number: number, now: number): void {
+  leaveRow(transaction, number, now)
+  transaction.sql('DELETE FROM subscriptions WHERE number = ?').run(number)
+  dropOwed(transaction, [number])
 }

@@ -1,77 +1,33 @@
 import assert from 'node:assert/strict'
-import type { SubscriptionRecord } from '../../work/store.ts'
-import { alone, canceled, hourMs, numbersOf, plenty, start, together } from './bench.ts'
+import type { Subscriber } from '../../work/store.ts'
+import { alone, canceled, numbersOf, plenty, start, together } from './bench.ts'
 import {
-  answer, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findFanOut, getSubscription, newEvent, operation, publishAndOwe, publishOne, statusesOf, step,
-  subscribe, topic
+  answer, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findAllOf, findFanOut, findFanOuts, getSubscription, publishAndOwe, publishOne, statusesOf,
+  step, subscribe
 } from './webhook-bench.ts'
 
 const many = (count: number): { url: string }[] => Array.from({ length: count }, (_, index) => ({ url: `u${index}` }))
 
 export const fanOutCases = [
-  together('published events have growing numbers, each with its debt from the same commit on', async ({ open }) => {
+  alone('an event may be owed to subscriptions that were made before it, of its topic and of the operation alone', async ({ open }) => {
     const { store } = await open()
-    const numbers = await store.publish([newEvent({ body: '{"n":1}' }), newEvent({ body: '{"n":2}', createdAt: start + 7 })])
-    numbers.push(await publishOne(store, { body: '{"n":3}' }))
-    assert.deepEqual([...numbers].sort((a, b) => a - b), numbers)
-    for (const other of [store, (await open()).store]) {
-      assert.deepEqual((await other.findFanOuts([topic], plenty)).map(({ round, ...fanOut }) => fanOut), numbers.map((event, index) =>
-        ({ event, topic, body: `{"n":${index + 1}}`, createdAt: index === 1 ? start + 7 : start, cursor: 0 })))
-    }
-  }),
-
-  together('what several instances publish at once shows in the order of its numbers', async ({ open }) => {
-    const instances = await Promise.all([open(), open(), open()])
-    const numbers: number[] = []
-    const seen: number[][] = []
-    const look = async (): Promise<void> => { seen.push((await instances[0].store.findFanOuts([topic], plenty)).map(({ event }) => event)) }
-    await Promise.all(instances.map(async ({ store }) => {
-      for (let calls = 0; calls < 6; calls++) {
-        numbers.push(...await store.publish([newEvent(), newEvent()]))
-        await look()
-      }
-    }))
-    numbers.sort((a, b) => a - b)
-    assert.equal(new Set(numbers).size, 36)
-    for (const part of seen) assert.deepEqual(part, numbers.slice(0, part.length))
-  }),
-
-  alone('a number is not given again when its event is gone', async ({ open }) => {
-    const { store } = await open()
-    const event = await publishAndOwe(store, { expiresAt: start })
-    assert.equal(await store.sweep(start + 1, plenty), 1)
-    assert.ok(await publishOne(store) > event)
-  }),
-
-  alone('debts are found by their topics, oldest first, up to the limit', async ({ open }) => {
-    const { store } = await open()
-    const numbers = await store.publish(['orders', 'cakes', 'orders', 'boxes', 'cakes'].map((name) => newEvent({ topic: name })))
-    const find = async (topics: string[], limit = plenty): Promise<number[]> => (await store.findFanOuts(topics, limit)).map(({ event }) => event)
-    assert.deepEqual(await find(['orders', 'cakes']), [0, 1, 2, 4].map((index) => numbers[index]))
-    assert.deepEqual(await find(['cakes', 'orders'], 3), [0, 1, 2].map((index) => numbers[index]))
-    assert.deepEqual(await find(['unknown']), [])
-    assert.deepEqual(await find([]), [])
-  }),
-
-  alone('an event may be owed to subscriptions that were made before it, of its topic alone', async ({ open }) => {
-    const { store } = await open()
-    const [first] = await subscribe(store, { url: 'a' }, { url: 'b', topic: 'cakes' }, { url: 'c', topic: null })
+    const [first, , , onCake] = await subscribe(store, { url: 'a' }, { url: 'b', topic: 'cakes' }, { url: 'c', topic: null }, { url: 'd', operation: 'OnCake' })
     const event = await publishOne(store)
-    const [second] = await subscribe(store, { url: 'd' })
-    const fanOut = await findFanOut(store, event)
-    assert.deepEqual(await store.findSubscribers(fanOut, plenty), [first])
+    const [second] = await subscribe(store, { url: 'e' })
+    assert.deepEqual(await store.findSubscribers(await findFanOut(store, event), plenty), [{ ...first, behind: [] }])
+    assert.deepEqual(await store.findSubscribers(await findFanOut(store, event, 'OnCake'), plenty), [{ ...onCake, behind: [] }])
     const next = await findFanOut(store, await publishOne(store))
-    assert.deepEqual(await store.findSubscribers(next, plenty), [first, second])
+    assert.deepEqual(await store.findSubscribers(next, plenty), [{ ...first, behind: [] }, { ...second, behind: [] }])
   }),
 
   alone('a subscription knows its place though the events before it are forgotten', async ({ open }) => {
     const { store } = await open()
-    const past = await publishAndOwe(store, { expiresAt: start })
-    await store.sweep(start + 1, plenty)
+    const past = await publishOne(store, { expiresAt: start })
+    assert.equal(await store.sweep(start + 1, plenty), 1)
     const [first] = await subscribe(store, { url: 'a' })
     assert.equal(first!.afterEvent, past)
     const fanOut = await findFanOut(store, await publishOne(store))
-    assert.deepEqual(await store.findSubscribers(fanOut, plenty), [first])
+    assert.deepEqual(await store.findSubscribers(fanOut, plenty), [{ ...first, behind: [] }])
   }),
 
   alone('subscribers are found in pages, in order of their numbers, suspended ones too, superseded ones not', async ({ open }) => {
@@ -81,15 +37,15 @@ export const fanOutCases = [
     await answer(store, await claimDelivery(store), 'suspended')
     const all = await subscribe(store, { url: 'old', workflow: 'w' }, ...many(4), { url: 'new', workflow: 'w' })
     const fanOut = await findFanOut(store, await publishOne(store))
-    const found: SubscriptionRecord[] = []
-    for (let page = [] as SubscriptionRecord[]; ;) {
+    const found: Subscriber[] = []
+    for (let page: Subscriber[] = []; ;) {
       page = await store.findSubscribers({ ...fanOut, cursor: page.at(-1)?.number ?? 0 }, 2)
       if (page.length === 0) break
       assert.ok(page.length <= 2)
       found.push(...page)
     }
     assert.deepEqual(numbersOf(found), numbersOf([suspended!, ...all.slice(1)]))
-    assert.deepEqual(found[0], await getSubscription(store, suspended!))
+    assert.deepEqual(found[0], { ...await getSubscription(store, suspended!), behind: [] })
   }),
 
   alone('a step moves the debt on, the last one pays it', async ({ open }) => {
@@ -98,12 +54,12 @@ export const fanOutCases = [
     const event = await publishOne(store, { body: '{"n":1}' })
     const cursors: number[] = []
     for (const count of [2, 2]) {
-      assert.equal(await fanOutStep(store, event, count), true)
+      assert.equal(await fanOutStep(store, event, { limit: count }), true)
       cursors.push((await findFanOut(store, event)).cursor)
     }
     assert.deepEqual(cursors, [subscriptions[1]!.number, subscriptions[3]!.number])
-    assert.equal(await fanOutStep(store, event, 2), true)
-    assert.deepEqual(await store.findFanOuts([topic], plenty), [])
+    assert.equal(await fanOutStep(store, event, { limit: 2 }), true)
+    assert.deepEqual(await findFanOuts(store), [])
     assert.deepEqual(await debtsOf(store), subscriptions.map(({ number }) => ['pending', event, number]))
     assert.deepEqual((await claimDeliveries(store)).map(({ body, owner }) => ({ body, owner })), subscriptions.map(() => ({ body: '{"n":1}', owner: 'anna' })))
   }),
@@ -118,6 +74,7 @@ export const fanOutCases = [
     assert.equal(await store.fanOut(step(event, { from: first!.number })), true)
     assert.equal(await store.fanOut(step(event, { from: first!.number, owed: [second!] })), false)
     assert.equal(await store.fanOut(step(event + 1, { owed: [second!] })), false)
+    assert.equal(await store.fanOut(step(event, { operation: 'OnCake', owed: [second!] })), false)
     assert.deepEqual(await debtsOf(store), [['pending', event, first!.number]])
     assert.equal((await getSubscription(store, second!)).skipped, 0)
   }),
@@ -130,7 +87,7 @@ export const fanOutCases = [
     let done = 0
     await Promise.all(instances.map(async (instance) => {
       for (;;) {
-        const [fanOut] = await instance.store.findFanOuts([topic], 1)
+        const [fanOut] = await findFanOuts(instance.store, { limit: 1 })
         if (fanOut === undefined) return
         const found = await instance.store.findSubscribers(fanOut, 2)
         const to = found.length < 2 ? null : found.at(-1)!.number
@@ -146,7 +103,7 @@ export const fanOutCases = [
     const { store } = await open()
     const [first, second] = await subscribe(store, ...many(2))
     const event = await publishOne(store)
-    const owed = [{ subscription: first!.number, operation, dueAt: start + 300 }, { subscription: second!.number, operation, dueAt: start + 200 }]
+    const owed = [{ subscription: first!.number, dueAt: start + 300 }, { subscription: second!.number, dueAt: start + 200 }]
     await store.fanOut({ ...step(event), owed, now: start + 50 })
     assert.deepEqual(await claimDeliveries(store, { now: start + 199 }), [])
     const [earlier] = await claimDeliveries(store, { now: start + 200 })
@@ -158,11 +115,20 @@ export const fanOutCases = [
     const { store } = await open()
     const [first] = await subscribe(store, { url: 'a' })
     const event = await publishOne(store)
-    const failed = [{ subscription: first!.number, operation, reason: 'again' }]
+    const failed = [{ subscription: first!.number, reason: 'again' }]
     await store.fanOut(step(event, { to: 1, owed: [first!, first!] }))
     await store.fanOut(step(event, { from: 1, owed: [first!], failed }))
     assert.deepEqual(await debtsOf(store), [['pending', event, first!.number]])
     assert.deepEqual(await store.getAttempts((await claimDelivery(store)).number), [])
+  }),
+
+  alone('a step that finds nobody any more pays the debt', async ({ open }) => {
+    const { store } = await open()
+    const [first] = await subscribe(store, { url: 'a' })
+    const event = await publishOne(store)
+    await store.unsubscribe(first!.number, canceled())
+    assert.equal(await fanOutStep(store, event), true)
+    assert.deepEqual([await findAllOf(store, event), await debtsOf(store)], [[], []])
   }),
 
   alone('a suspended subscription is owed nothing new, and what passes it by is counted', async ({ open }) => {
@@ -184,7 +150,7 @@ export const fanOutCases = [
     const { store } = await open()
     const [first] = await subscribe(store, { url: 'a' })
     const event = await publishOne(store, { body: '{"n":1}' })
-    await store.fanOut(step(event, { failed: [{ subscription: first!.number, operation, reason: 'no such flavour' }], now: start + 5 }))
+    await store.fanOut(step(event, { failed: [{ subscription: first!.number, reason: 'no such flavour' }], now: start + 5 }))
     const [letter] = await store.listDeliveries({ limit: plenty })
     const { status, attempts, dueAt, endedAt } = letter!
     assert.deepEqual({ status, attempts, dueAt, endedAt }, { status: 'dead', attempts: 1, dueAt: null, endedAt: start + 5 })
@@ -204,37 +170,9 @@ export const fanOutCases = [
       await answer(store, delivery, delivery.subscription === suspended!.number ? 'suspended' : 'delivered')
     }
     await store.unsubscribe(gone!.number, canceled())
-    await store.fanOut(step(event, { owed: found, failed: [{ subscription: gone!.number, operation, reason: 'late' }] }))
+    await store.fanOut(step(event, { owed: found, failed: [{ subscription: gone!.number, reason: 'late' }] }))
     assert.deepEqual(await statusesOf(store, gone!, suspended!), [undefined, 'suspended'])
     assert.deepEqual((await debtsOf(store)).filter(([, number]) => number === event), [['pending', event, active!.number]])
     assert.equal((await getSubscription(store, suspended!)).skipped, 1)
-  }),
-
-  alone('an event is forgotten when it expired before now and nothing of it is owed', async ({ open }) => {
-    const { store } = await open()
-    await subscribe(store, { url: 'a' })
-    const event = await publishOne(store, { expiresAt: start + 100 })
-    const later = start + 10 * 24 * hourMs
-    assert.equal(await store.sweep(later, plenty), 0)
-    await fanOutStep(store, event)
-    assert.equal(await store.sweep(later, plenty), 0)
-    const delivery = await claimDelivery(store)
-    assert.equal(await store.sweep(later, plenty), 0)
-    await answer(store, delivery, 'refused')
-    // The dead letter needs its body.
-    assert.equal(await store.sweep(start + 101, plenty), 0)
-    await store.redeliver({ number: delivery.number, limit: 1 }, start)
-    assert.equal((await claimDelivery(store)).body, '{}')
-  }),
-
-  together('events that nobody waits for are forgotten at their time, no more than the limit at once', async ({ open }) => {
-    const { store } = await open()
-    const other = await open()
-    for (let events = 0; events < 5; events++) await publishAndOwe(store, { expiresAt: start + 100 })
-    await publishAndOwe(store, { expiresAt: start + 300 })
-    assert.equal(await store.sweep(start + 100, plenty), 0)
-    const counts: number[] = []
-    do counts.push(await other.store.sweep(start + 101, 2)); while (counts.at(-1)! > 0)
-    assert.deepEqual(counts, [2, 2, 1, 0])
   })
 ]

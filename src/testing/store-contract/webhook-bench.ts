@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type {
-  Callback, ClaimedDelivery, DeliveryClaimRequest, DeliveryFilter, DeliverySettlement, FanOut, FanOutStep, NewEvent, NewSubscription, Store,
-  SubscriptionRecord
+  Callback, ClaimedDelivery, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliverySettlement, FanOut, FanOutRequest, FanOutStep, NewEvent,
+  NewSubscription, Store, SubscriptionRecord
 } from '../../work/store.ts'
 import { hourMs, plenty, start } from './bench.ts'
 
@@ -15,6 +15,7 @@ export const topic = 'orders'
 export const operation = 'OnOrder'
 
 export const urlBytes = (url: string): Uint8Array => new TextEncoder().encode(`sealed ${url}`)
+export const hintOf = (url: string): string => `https://${url}.example/`
 export const hostOf = (url: string): string => `${url}.example:443`
 
 export function newSubscription ({ url, workflow, ...rest }: Subscriber): NewSubscription {
@@ -25,7 +26,7 @@ export function newSubscription ({ url, workflow, ...rest }: Subscriber): NewSub
     urlDigest: `digest of ${url}`,
     versionlessDigest: workflow === undefined ? null : `digest of ${workflow}`,
     sealedUrl: urlBytes(url),
-    urlHint: `https://${url}.example/`,
+    urlHint: hintOf(url),
     host: hostOf(url),
     input: '{}',
     tracking: {},
@@ -39,6 +40,13 @@ export async function subscribe (store: Store, ...subscribers: Subscriber[]): Pr
   const records: SubscriptionRecord[] = []
   for (const subscriber of subscribers) records.push((await store.subscribe(newSubscription(subscriber))).subscription)
   return records
+}
+
+export const workflow = 'w'
+
+/** Subscribes version after version of one workflow; `urls` are in the order of their subscriptions. */
+export async function save (store: Store, ...urls: string[]): Promise<SubscriptionRecord[]> {
+  return await subscribe(store, ...urls.map((url) => ({ url, workflow })))
 }
 
 export async function getSubscription (store: Store, { number }: { number: number }): Promise<SubscriptionRecord> {
@@ -63,34 +71,54 @@ export async function publishOne (store: Store, event: Partial<NewEvent> = {}): 
   return number
 }
 
-export async function findFanOut (store: Store, event: number): Promise<FanOut> {
-  const found = (await store.findFanOuts([topic], plenty)).find((fanOut) => fanOut.event === event)
-  assert.ok(found, `event ${event} is to be fanned out`)
+/** The debts of `operation`, and those of others that the request asks for. */
+export async function findFanOuts (store: Store, request: Partial<FanOutRequest> = {}): Promise<FanOut[]> {
+  return await store.findFanOuts({ operations: [operation], strangersBefore: 0, limit: plenty, ...request })
+}
+
+/** All that an event still owes, to `operation` first. */
+export async function findAllOf (store: Store, event: number): Promise<FanOut[]> {
+  return (await findFanOuts(store, { strangersBefore: Number.MAX_SAFE_INTEGER })).filter((fanOut) => fanOut.event === event)
+}
+
+export async function findFanOut (store: Store, event: number, of = operation): Promise<FanOut> {
+  const found = (await findAllOf(store, event)).find((fanOut) => fanOut.operation === of)
+  assert.ok(found, `event ${event} is to be fanned out to ${of}`)
   return found
 }
 
 export function step (event: number, { owed = [], ...rest }: Partial<Omit<FanOutStep, 'owed'>> & { owed?: { number: number }[] } = {}): FanOutStep {
-  return { event, from: 0, round: 0, to: null, owed: owed.map(({ number }) => ({ subscription: number, operation, dueAt: start })), skipped: [], failed: [], now: start, ...rest }
+  return { event, operation, from: 0, round: 0, to: null, owed: owed.map(({ number }) => ({ subscription: number, dueAt: start })), skipped: [], failed: [], now: start, ...rest }
 }
 
-/** One step of the core: everybody wants everything. Resolves to whether it was this call's to make. */
-export async function fanOutStep (store: Store, event: number, limit = plenty, now = start): Promise<boolean> {
-  const fanOut = await findFanOut(store, event)
+/** Which subscriptions want what is published. */
+export type Wants = (subscription: SubscriptionRecord) => boolean
+export const all: Wants = () => true
+/** Only those with these URLs do. */
+export const only = (...urls: string[]): Wants => ({ urlHint }) => urls.some((url) => urlHint === hintOf(url))
+
+/** One step of the core. Resolves to whether it was this call's to make. */
+export async function fanOutStep (store: Store, event: number, { of = operation, limit = plenty, now = start, wants = all } = {}): Promise<boolean> {
+  const fanOut = await findFanOut(store, event, of)
   const found = await store.findSubscribers(fanOut, limit)
+  const wanting = found.map((subscriber) => [subscriber, ...subscriber.behind].find(wants)).filter((one) => one !== undefined)
   return await store.fanOut(step(event, {
+    operation: of,
     from: fanOut.cursor,
     round: fanOut.round,
     to: found.length < limit ? null : found.at(-1)!.number,
-    owed: found.filter(({ status }) => status === 'active'),
-    skipped: found.filter(({ status }) => status === 'suspended').map(({ number }) => number),
+    owed: wanting.filter(({ status }) => status !== 'suspended'),
+    skipped: wanting.filter(({ status }) => status === 'suspended').map(({ number }) => number),
     now
   }))
 }
 
-/** Publishes an event and owes it to all subscribers. */
-export async function publishAndOwe (store: Store, event: Partial<NewEvent> = {}): Promise<number> {
+/** Publishes an event and owes it to all subscribers, of whatever operation, that want it. */
+export async function publishAndOwe (store: Store, event: Partial<NewEvent> = {}, wants = all): Promise<number> {
   const number = await publishOne(store, event)
-  assert.equal(await fanOutStep(store, number), true)
+  const debts = await findAllOf(store, number)
+  assert.ok(debts.length > 0, 'somebody waits for it')
+  for (const { operation: of } of debts) assert.equal(await fanOutStep(store, number, { of, wants }), true)
   return number
 }
 
@@ -124,10 +152,10 @@ export function settlementOf ({ number, claim }: ClaimedDelivery, answer: Answer
 }
 
 /** Settles one delivery as an answer has it. */
-export async function answer (store: Store, delivery: ClaimedDelivery, answer: Answer, overrides: Partial<DeliverySettlement> = {}): Promise<boolean> {
-  const [done, ...others] = await store.settleDeliveries([settlementOf(delivery, answer, overrides)])
+export async function answer (store: Store, delivery: ClaimedDelivery, answer: Answer, overrides: Partial<DeliverySettlement> = {}): Promise<DeliveryOutcome> {
+  const [outcome, ...others] = await store.settleDeliveries([settlementOf(delivery, answer, overrides)])
   assert.deepEqual(others, [])
-  return done!
+  return outcome!
 }
 
 /** Each delivery as `status of event to subscription`, oldest first. */

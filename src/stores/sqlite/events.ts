@@ -1,0 +1,73 @@
+import type { SQLOutputValue } from 'node:sqlite'
+import type { FanOut, FanOutRequest, NewEvent, Subscriber } from '../../work/store.ts'
+import type { Transaction } from './connection.ts'
+import { findPast, readSubscription, toSubscription } from './subscriptions.ts'
+
+type Row = Record<string, SQLOutputValue>
+
+export function appendEvent ({ sql }: Transaction, { topic, body, createdAt, expiresAt }: NewEvent): number {
+  const event = Number(sql('INSERT INTO events (topic, body, created_at, expires_at) VALUES (?, ?, ?, ?)')
+    .run(topic, body, createdAt, expiresAt).lastInsertRowid)
+  // From one operation to the next in the index: a publish costs the same with one subscription and with 100,000.
+  sql(`
+    WITH RECURSIVE subscribing (operation) AS (
+      SELECT min(operation) FROM subscriptions WHERE topic = ?2
+      UNION ALL
+      SELECT (SELECT min(operation) FROM subscriptions WHERE topic = ?2 AND operation > subscribing.operation) FROM subscribing
+      WHERE subscribing.operation IS NOT NULL)
+    INSERT INTO fan_outs (event, operation) SELECT ?1, operation FROM subscribing WHERE operation IS NOT NULL`
+  ).run(event, topic)
+  return event
+}
+
+export function findFanOuts ({ sql }: Transaction, { operations, strangersBefore, limit }: FanOutRequest): FanOut[] {
+  // Operation by operation, since no index gives the oldest of several: no find reads more than it may give back of each.
+  const debtsOf = (operation: string, before: number): Row[] => sql(`
+    SELECT event, operation, cursor, round FROM fan_outs WHERE operation = ?1 ORDER BY event LIMIT ?2`
+  ).all(operation, limit).filter(({ event }) => sql('SELECT 1 FROM events WHERE number = ? AND created_at < ?').get(event!, before) !== undefined)
+  const oldest = (of: string[], before: number): Row[] => of.flatMap((operation) => debtsOf(operation, before)).sort((a, b) => (a.event as number) - (b.event as number))
+  const strangers = owingOperations({ sql }).filter((operation) => !operations.includes(operation))
+  return [...oldest(operations, Infinity), ...oldest(strangers, strangersBefore)].slice(0, limit).map((row) => {
+    const event = sql('SELECT topic, body FROM events WHERE number = ?').get(row.event!)!
+    return {
+      event: row.event as number,
+      topic: event.topic as string,
+      operation: row.operation as string,
+      body: event.body as string,
+      cursor: row.cursor as number,
+      round: row.round as number
+    }
+  })
+}
+
+function owingOperations ({ sql }: Pick<Transaction, 'sql'>): string[] {
+  return sql(`
+    WITH RECURSIVE owing (operation) AS (
+      SELECT min(operation) FROM fan_outs
+      UNION ALL
+      SELECT (SELECT min(operation) FROM fan_outs WHERE operation > owing.operation) FROM owing WHERE owing.operation IS NOT NULL)
+    SELECT operation FROM owing WHERE operation IS NOT NULL`
+  ).all().map(({ operation }) => operation as string)
+}
+
+export function findSubscribers (transaction: Transaction, { topic, operation, event, cursor }: FanOut, limit: number): Subscriber[] {
+  return transaction.sql(`
+    SELECT * FROM subscriptions WHERE topic = ? AND operation = ? AND number > ? AND after_event < ? AND status <> 'superseded'
+    ORDER BY number LIMIT ?`
+  ).all(topic, operation, cursor, event, limit).map((row) => ({
+    ...toSubscription(row),
+    // All versions of a workflow have the same place in the log: it goes from one to the next.
+    behind: row.predecessor === null ? [] : findPast(transaction, row.number as number).map((number) => readSubscription(transaction, number)!)
+  }))
+}
+
+/** Events that are past retention and of which nothing is owed any more, as letters live or dead. */
+export function sweepEvents ({ sql }: Transaction, now: number, limit: number): number {
+  return Number(sql(`
+    DELETE FROM events WHERE number IN (
+      SELECT number FROM events WHERE expires_at < ?
+        AND NOT EXISTS (SELECT * FROM fan_outs WHERE fan_outs.event = events.number)
+        AND NOT EXISTS (SELECT * FROM deliveries WHERE deliveries.event = events.number)
+      ORDER BY expires_at LIMIT ?)`
+  ).run(now, limit).changes)
+}

@@ -1,0 +1,196 @@
+/*
+ * What a store keeps of callbacks: whom they are owed to, what for, and what came of them. Part of the port, which
+ * exports it: import it from store.ts.
+ */
+
+/** A POST owed to somebody. */
+export interface Callback {
+  /** JSON text. */
+  body: string
+  /** Not before: epoch milliseconds. */
+  dueAt: number
+}
+
+export type SubscriptionStatus =
+  | 'active'
+  /** Its callbacks were refused: nothing new is owed until it is resumed. */
+  | 'suspended'
+  /** A later URL of the same workflow took its place, and has not been proved yet. */
+  | 'superseded'
+
+export interface NewSubscription {
+  operation: string
+  owner: string
+  /** Whose events it waits for; `null` for one job's end. */
+  topic: string | null
+  /** Equal for equal URLs. */
+  urlDigest: string
+  /** Equal for the URLs of all versions of one workflow; `null` where a URL has none. */
+  versionlessDigest: string | null
+  /** Not readable without the secret. */
+  sealedUrl: Uint8Array
+  /** What may be shown of the URL. */
+  urlHint: string
+  /** Host and port of the URL. */
+  host: string
+  /** JSON text, kept and given back as it is. */
+  input: string
+  /** What an unsubscribe without a URL is recognised by. */
+  tracking: { clientTrackingId?: string, operationName?: string, workflowRunId?: string, workflowId?: string }
+  createdAt: number
+}
+
+export interface SubscriptionRecord extends NewSubscription {
+  number: number
+  status: SubscriptionStatus
+  /** The job whose end it waits for. */
+  job: number | null
+  /** Events up to this one are not owed to it. */
+  afterEvent: number
+  /** Since when every callback failed, epoch milliseconds. */
+  failingSince: number | null
+  /** How many events were not owed to it because it was suspended. */
+  skipped: number
+}
+
+export interface SubscriptionFilter {
+  operation?: string | undefined
+  job?: number | undefined
+  owner?: string | undefined
+  urlDigest?: string | undefined
+  status?: SubscriptionStatus | undefined
+  /** All members must be equal. */
+  tracking?: NewSubscription['tracking'] | undefined
+  before?: number | undefined
+  limit: number
+}
+
+export interface NewEvent {
+  topic: string
+  /** JSON text. */
+  body: string
+  createdAt: number
+  /** When `sweep` may forget it, once nothing of it is owed any more. */
+  expiresAt: number
+}
+
+/** A subscription as a fan-out sees it. */
+export interface Subscriber extends SubscriptionRecord {
+  /** The superseded ones that it took the place of and has not been proved against, newest first. */
+  behind: SubscriptionRecord[]
+}
+
+/** Whose debts: those of these operations, and of any other one when they are older than `strangersBefore`, epoch milliseconds. */
+export interface FanOutRequest {
+  operations: string[]
+  strangersBefore: number
+  limit: number
+}
+
+/** What an event owes to the subscriptions of one operation: it is still to be turned into deliveries, from the one after `cursor` on. */
+export interface FanOut {
+  event: number
+  topic: string
+  operation: string
+  body: string
+  cursor: number
+  /** Another whenever a subscription of this operation was superseded, or took its place again. */
+  round: number
+}
+
+/** One step of a fan-out. */
+export interface FanOutStep {
+  event: number
+  operation: string
+  /** Where it began: if another process made this step, nothing is done. */
+  from: number
+  /** As `findFanOuts` had it: in another round nothing is done, since others are to be looked at. */
+  round: number
+  /** The last subscription looked at, or `null`: that was all. */
+  to: number | null
+  owed: { subscription: number, dueAt: number }[]
+  /** Suspended: counted, not owed. */
+  skipped: number[]
+  /** Its filter failed: kept as a dead letter. */
+  failed: { subscription: number, reason: string }[]
+  now: number
+}
+
+export type DeliveryStatus = 'pending' | 'delivered' | 'dead'
+
+/** One try to deliver. */
+export interface DeliveryAttempt {
+  at: number
+  durationMs: number
+  /** `null` when there was no answer. */
+  statusCode: number | null
+  /** The beginning of the answer, or what went wrong. */
+  answer: string
+}
+
+export interface DeliveryRecord {
+  number: number
+  operation: string
+  owner: string
+  subscription: number
+  subscriptionCreatedAt: number
+  urlHint: string
+  status: DeliveryStatus
+  /** How many attempts were made. */
+  attempts: number
+  createdAt: number
+  dueAt: number | null
+  endedAt: number | null
+  event: number | null
+  job: number | null
+}
+
+/** The fencing token of a delivery's lease. */
+export interface DeliveryLease {
+  number: number
+  claim: number
+}
+
+export interface ClaimedDelivery extends DeliveryRecord {
+  claim: number
+  sealedUrl: Uint8Array
+  body: string
+  /** Since when every callback to its subscription failed. */
+  failingSince: number | null
+}
+
+export interface DeliveryClaimRequest {
+  operations: string[]
+  /** Hosts that have enough to do, or are out of order: nothing for them is claimed. */
+  exceptHosts: string[]
+  limit: number
+  now: number
+}
+
+export interface DeliverySettlement {
+  lease: DeliveryLease
+  /** `undefined` when none was made, or none that counts: the delivery is only given back. */
+  attempt: DeliveryAttempt | undefined
+  to:
+    | { status: 'delivered' }
+    | { status: 'dead' }
+    | { status: 'pending', dueAt: number }
+  /** What the answer says of the subscription. */
+  subscription: 'confirmed' | 'failing' | 'suspended' | 'retired' | 'unchanged'
+}
+
+export type DeliveryOutcome =
+  | 'kept'
+  /** The attempt is kept, but the callback is owed to another URL of its workflow now, and due there at once, its attempts counted anew. */
+  | 'moved'
+  /** The lease was lost, or the delivery is gone: nothing is kept. */
+  | 'lost'
+
+export interface DeliveryFilter {
+  operation?: string | undefined
+  owner?: string | undefined
+  subscription?: number | undefined
+  status?: DeliveryStatus | undefined
+  before?: number | undefined
+  limit: number
+}
