@@ -5,7 +5,8 @@ import type {
 import type { Static, TSchema } from 'typebox'
 import type { OperationConfig } from './operations/generated-route.ts'
 import type {
-  AsyncActionHandler, AsyncActionOptions, OperationSchema, PartOf, Validated, WebhookActionOptions, WebhookTriggerOptions
+  AsyncActionHandler, AsyncActionOptions, OperationSchema, PartOf, PollTriggerOptions, TopicTriggerOptions, Validated, WebhookActionOptions,
+  WebhookTriggerOptions
 } from './operations/types.ts'
 import type { Jobs } from './work/jobs.ts'
 import type { Deliveries, Subscriptions } from './work/subscriptions.ts'
@@ -76,6 +77,25 @@ declare module 'fastify' {
     webhookTrigger<const S extends OperationSchema, Event> (
       path: string,
       options: WebhookTriggerOptions<S, Event, Validated<TypeProvider, PartOf<S, 'body'>>>
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    /**
+     * A trigger that workflows poll: `GET path` answers 202 while there is nothing new, and 200 with what is, in order and
+     * each once. Over the events of a topic, or over data of the host.
+     *
+     * @throws {InvalidOptionsError} @throws {DuplicateOperationError}
+     * @example
+     * app.pollingTrigger('/triggers/orders', {
+     *   schema: { operationId: 'PollOrders', summary: 'When an order is placed' },
+     *   topic: orders
+     * })
+     */
+    pollingTrigger<const S extends OperationSchema, Event> (
+      path: string,
+      options: TopicTriggerOptions<S, Event, Validated<TypeProvider, PartOf<S, 'querystring'>>>
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+    pollingTrigger<const S extends OperationSchema, const State, const Item> (
+      path: string,
+      options: PollTriggerOptions<S, State, Item, TypeProvider>
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }
 

@@ -39,6 +39,12 @@ export const SubscriptionNotFoundError = createError('FST_LOGIC_APPS_SUBSCRIPTIO
 export const DeliveryNotFoundError = createError('FST_LOGIC_APPS_DELIVERY_NOT_FOUND', 'no such delivery', 404)
 export const InvalidEventError = createError('FST_LOGIC_APPS_INVALID_EVENT', 'the event for topic "%s" %s', 500, TypeError)
 
+// Polling triggers.
+export const InvalidTriggerStateError = createError('FST_LOGIC_APPS_INVALID_TRIGGER_STATE',
+  'this triggerState was not handed out by this trigger, or not by a secret that is still in use: poll the URL without it to begin anew, from now on', 400)
+export const TriggerStateTooLargeError = createError('FST_LOGIC_APPS_TRIGGER_STATE_TOO_LARGE', '%s', 500)
+export const PollFailedError = createError('FST_LOGIC_APPS_POLL_FAILED', 'the poll of %s failed, and the state stays as it was: %s', 500)
+
 // Starting a job.
 export const InvalidRequestError = createError('FST_LOGIC_APPS_INVALID_REQUEST', '%s', 400)
 export const UnsupportedBodyError = createError('FST_LOGIC_APPS_UNSUPPORTED_BODY', 'the request body must be JSON or text: the work is kept as JSON until it is done', 415)
@@ -58,6 +64,9 @@ export const wireCodes = {
   FST_LOGIC_APPS_INVALID_REQUEST: 'InvalidRequest',
   FST_LOGIC_APPS_INVALID_CALLBACK_URL: 'InvalidCallbackUrl',
   FST_LOGIC_APPS_CALLBACK_URL_NOT_ALLOWED: 'CallbackUrlNotAllowed',
+  FST_LOGIC_APPS_INVALID_TRIGGER_STATE: 'InvalidTriggerState',
+  FST_LOGIC_APPS_TRIGGER_STATE_TOO_LARGE: 'TriggerStateTooLarge',
+  FST_LOGIC_APPS_POLL_FAILED: 'PollFailed',
   FST_LOGIC_APPS_UNSUPPORTED_BODY: 'UnsupportedMediaType',
   FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED: 'IdempotencyKeyReused',
   FST_LOGIC_APPS_QUEUE_FULL: 'QueueFull',
@@ -91,6 +100,9 @@ export type FastifyLogicAppsErrorCode =
   | 'FST_LOGIC_APPS_SUBSCRIPTION_NOT_FOUND'
   | 'FST_LOGIC_APPS_DELIVERY_NOT_FOUND'
   | 'FST_LOGIC_APPS_INVALID_EVENT'
+  | 'FST_LOGIC_APPS_INVALID_TRIGGER_STATE'
+  | 'FST_LOGIC_APPS_TRIGGER_STATE_TOO_LARGE'
+  | 'FST_LOGIC_APPS_POLL_FAILED'
   | 'FST_LOGIC_APPS_INVALID_REQUEST'
   | 'FST_LOGIC_APPS_UNSUPPORTED_BODY'
   | 'FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED'

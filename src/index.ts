@@ -9,7 +9,8 @@ export type { CallbackOptions, FastifyLogicAppsOptions } from './options.ts'
 export type { MonitorHooks, OperationConfig, Role } from './operations/generated-route.ts'
 export type { CallbackSource } from './operations/callback-source.ts'
 export type {
-  AsyncActionHandler, AsyncActionJob, AsyncActionOptions, JobOptions, OperationSchema, WebhookActionOptions, WebhookTriggerOptions
+  AsyncActionHandler, AsyncActionJob, AsyncActionOptions, Gap, JobOptions, OperationSchema, PollContext, PollResult, PollTriggerOptions,
+  StartContext, TopicTriggerOptions, TriggerOptions, WebhookActionOptions, WebhookTriggerOptions
 } from './operations/types.ts'
 export type { ErrorDocument } from './operations/error-answer.ts'
 export type { DeliveryNews } from './work/delivery-runner.ts'
@@ -18,6 +19,7 @@ export { JobEndedReason, JobTimedOutReason, ShutdownReason } from './work/attemp
 export type { JobListFilter, Jobs, JobView } from './work/jobs.ts'
 export type { Deliveries, DeliveryListFilter, DeliveryView, Subscriptions, SubscriptionListFilter, SubscriptionView } from './work/subscriptions.ts'
 export type { Topic, TopicOptions } from './work/topics.ts'
+export type { GapReason, StartFrom } from './work/topic-log.ts'
 
 // Writing a store, or replacing the clock. Until 1.0 the store port grows with each pattern of the engine.
 export type { Clock } from './work/clock.ts'
@@ -31,8 +33,8 @@ export { defaultAllowedHosts } from './protocol/callback-url.ts'
 export {
   AlreadyRegisteredError, CallbackUrlNotAllowedError, DeliveryNotFoundError, DuplicateOperationError, IdempotencyKeyReusedError,
   InvalidCallbackUrlError, InvalidContextError, InvalidDatabaseError, InvalidEventError, InvalidOptionsError, InvalidRequestError,
-  InvalidResultError, JobAlreadyEndedError, JobError, JobExpiredError, JobNotFoundError, LeaseLostError, LoopbackBaseUrlError,
-  OperationNotFoundError, QueueFullError, RetryableError, SchemaVersionError, StoreUnavailableError, SubscriptionNotFoundError,
-  UnsupportedBodyError
+  InvalidResultError, InvalidTriggerStateError, JobAlreadyEndedError, JobError, JobExpiredError, JobNotFoundError, LeaseLostError,
+  LoopbackBaseUrlError, OperationNotFoundError, PollFailedError, QueueFullError, RetryableError, SchemaVersionError, StoreUnavailableError,
+  SubscriptionNotFoundError, TriggerStateTooLargeError, UnsupportedBodyError
 } from './errors.ts'
 export type { FastifyLogicAppsErrorCode, JobErrorOptions } from './errors.ts'

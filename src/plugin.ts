@@ -10,17 +10,22 @@ import type { OperationParts } from './operations/job-operation.ts'
 import { toMs } from './operations/job-options.ts'
 import { describePlainActions } from './operations/plain-action.ts'
 import { createRegistry } from './operations/registry.ts'
+import { carriesState } from './operations/trigger-request.ts'
+import { addPollingTrigger } from './operations/polling-trigger.ts'
 import { addWebhookAction } from './operations/webhook-action.ts'
 import { addWebhookTrigger } from './operations/webhook-trigger.ts'
 import { checkOptions, type FastifyLogicAppsOptions } from './options.ts'
 import { createSealer } from './protocol/seal.ts'
 import { createIdCodec, createTokenSigner, tokenLength, type RecordKind } from './protocol/token.ts'
+import { createTriggerStates } from './protocol/trigger-state.ts'
+import { createBoundedCalls } from './work/bounded-calls.ts'
 import { systemClock } from './work/clock.ts'
 import { createDeliveryRunner } from './work/delivery-runner.ts'
 import { createFanOutRunner } from './work/fan-out.ts'
 import { createJobRunner, leaseMs } from './work/job-runner.ts'
 import { createJobService } from './work/jobs.ts'
 import { createSubscriptionService } from './work/subscriptions.ts'
+import { createTopicLog } from './work/topic-log.ts'
 import { createTopics } from './work/topics.ts'
 
 /*
@@ -47,6 +52,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   const [ids, subscriptionIds, eventIds, deliveryIds] = [idsOf('job'), idsOf('subscription'), idsOf('event'), idsOf('delivery')]
   const tokens = createTokenSigner(secrets)
   const sealer = createSealer(secrets, 'callback URLs')
+  const triggerStates = createTriggerStates(secrets)
 
   // The core: what is accepted, and who works on it.
   const registry = createRegistry()
@@ -62,7 +68,10 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     runner: () => runners?.jobs,
     onOwed: () => runners?.deliveries.wake()
   })
-  const topics = createTopics({ store, clock, eventIds, retentionMs: toMs(options.logRetentionSeconds), onPublished: () => runners?.fanOut.wake() })
+  const topics = createTopics({
+    store, clock, eventIds, retentionMs: toMs(options.logRetentionSeconds), maxEvents: options.logMaxEvents, onPublished: () => runners?.fanOut.wake()
+  })
+  const polls = createBoundedCalls(clock)
   const subscriptions = createSubscriptionService({
     store,
     clock,
@@ -137,7 +146,10 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     sealer,
     jobs,
     subscriptions,
-    registry
+    registry,
+    triggerStates,
+    topicLog: createTopicLog({ store, clock }),
+    polls
   }
   app.decorate('logicApps', {
     // What the host may do, and no more.
@@ -145,14 +157,16 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     subscriptions,
     deliveries: subscriptions.deliveries,
     topic: (name, topicOptions = {}) => topics.topic(name, topicOptions),
-    isCapability ({ routeOptions, params }: FastifyRequest) {
+    isCapability (request: FastifyRequest) {
+      const { routeOptions, params } = request
       // The host's 404 has no config.
       const marked = (routeOptions.config as FastifyContextConfig | undefined)?.logicApps
       const { token } = params as { token?: string }
+      if (typeof marked === 'object' && marked.role === 'poll') return carriesState(request, marked.operationId, triggerStates)
       return typeof marked === 'object' && token !== undefined && tokens.verify(token) !== undefined
     }
   } as FastifyInstance['logicApps'])
-  const decorate = (name: 'asyncAction' | 'webhookAction' | 'webhookTrigger', add: (instance: FastifyInstance, path: string, options: never, handler: never) => void): void => {
+  const decorate = (name: 'asyncAction' | 'webhookAction' | 'webhookTrigger' | 'pollingTrigger', add: (instance: FastifyInstance, path: string, options: never, handler: never) => void): void => {
     app.decorate(name, function (this: FastifyInstance, path: string, operation: object, handler?: unknown) {
       add(this, path, operation as never, handler as never)
       return this
@@ -161,6 +175,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   decorate('asyncAction', (instance, path, operation, handler) => { addAsyncAction(instance, path, operation, handler, parts) })
   decorate('webhookAction', (instance, path, operation, handler) => { addWebhookAction(instance, path, operation, handler, parts) })
   decorate('webhookTrigger', (instance, path, operation) => { addWebhookTrigger(instance, path, operation, parts) })
+  decorate('pollingTrigger', (instance, path, operation) => { addPollingTrigger(instance, path, operation, parts) })
   app.addHook('onRoute', describePlainActions(registry))
 
   // Work begins when every operation is known, and ends before the host's own onClose hooks take its databases away.
@@ -171,7 +186,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   app.addHook('preClose', async () => {
     jobs.stop()
     const drainMs = toMs(options.drainSeconds)
-    await Promise.all([runners?.jobs.stop(drainMs), runners?.fanOut.stop(), runners?.deliveries.stop(drainMs)])
+    await Promise.all([runners?.jobs.stop(drainMs), runners?.fanOut.stop(), runners?.deliveries.stop(drainMs), polls.stop(drainMs)])
   })
 }
 

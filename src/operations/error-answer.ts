@@ -13,9 +13,13 @@ const retryAfterSeconds = 10
 
 /** A store's own words name files and hosts. */
 const storeAway = 'The service cannot store work at the moment. Try again later.'
+const pollFailed = 'The poll failed, and the state stays as it was. Poll again.'
 const publicMessages: Record<string, string> = {
   FST_LOGIC_APPS_STORE_UNAVAILABLE: storeAway,
-  FST_LOGIC_APPS_INVALID_DATABASE: storeAway
+  FST_LOGIC_APPS_INVALID_DATABASE: storeAway,
+  // What a host's function threw, and how large its state is, is nobody else's business.
+  FST_LOGIC_APPS_POLL_FAILED: pollFailed,
+  FST_LOGIC_APPS_TRIGGER_STATE_TOO_LARGE: pollFailed
 }
 
 const isOurs = (error: FastifyError): boolean => Object.hasOwn(wireCodes, error.code ?? '')

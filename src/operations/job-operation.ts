@@ -2,12 +2,15 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 import { InvalidOptionsError, InvalidResultError } from '../errors.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec, TokenSigner } from '../protocol/token.ts'
+import type { TriggerStates } from '../protocol/trigger-state.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
+import type { BoundedCalls } from '../work/bounded-calls.ts'
 import type { CallbackPolicy } from '../work/callback-policy.ts'
 import type { Clock } from '../work/clock.ts'
 import type { JobService } from '../work/jobs.ts'
 import type { Store } from '../work/store.ts'
 import type { SubscriptionService } from '../work/subscriptions.ts'
+import type { TopicLog } from '../work/topic-log.ts'
 import type { BaseUrl } from './base-url.ts'
 import type { MonitorHooks } from './generated-route.ts'
 import { jobSettings, routeOptionsOf, type JobDefaults, type JobSettings } from './job-options.ts'
@@ -33,6 +36,9 @@ export interface OperationParts {
   callbackDelayMs: number
   registry: Registry
   baseUrl: BaseUrl
+  triggerStates: TriggerStates
+  topicLog: TopicLog
+  polls: BoundedCalls
 }
 
 export type JobOperationOptions = AsyncActionOptions<OperationSchema, unknown, unknown>

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest, FastifySchema, FastifyTypeProvider, RouteShorthandOptions } from 'fastify'
 import type { Deferred, Job } from '../work/job.ts'
 import type { Topic } from '../work/topics.ts'
+import type { GapReason, StartFrom } from '../work/topic-log.ts'
 import type { CallbackSource } from './callback-source.ts'
 import type { MonitorHooks } from './generated-route.ts'
 
@@ -72,6 +73,94 @@ export interface WebhookTriggerOptions<S extends OperationSchema, Event, Input> 
   /** Hooks added to the unsubscribe routes. @default the plugin's */
   monitorHooks?: MonitorHooks
 }
+
+/** What all polling triggers can be told. */
+export interface TriggerOptions<S extends OperationSchema, Item> extends Omit<RouteShorthandOptions, 'schema' | 'handler'> {
+  schema: S
+  /** What a 200 holds: `{ "value": [item] }`, or one item. @default 'batch' */
+  mode?: 'batch' | 'single'
+  /** The most items of one answer in batch mode. @default 100 */
+  maxItems?: number
+  /** How long the engine is asked to wait after an answer without items, in seconds. Where it is set, also after the last of the items: it then overrules the recurrence of the workflow. @default 15 */
+  retryAfterSeconds?: number
+  /** In single mode: names the workflow run that an item starts. @default the engine makes one */
+  clientTrackingId?: (item: Item) => string | undefined
+}
+
+/** Where readers of a topic went on after they missed entries. */
+export interface Gap {
+  operationId: string
+  topic: string
+  /** Of the poll, as validated. */
+  query: unknown
+  reason: GapReason
+}
+
+/** Route options of Fastify, and the operation's own: a trigger that is polled for the events of a topic. */
+export interface TopicTriggerOptions<S extends OperationSchema, Event, Query> extends TriggerOptions<S, Event> {
+  /** Whose events it gives: made by `app.logicApps.topic()`. */
+  topic: Topic<Event>
+  /** Whether a poll wants an event. One that throws fails the poll. @default all of them */
+  matches?: (event: Event, query: Query) => boolean
+  /** Where somebody begins who polls without a state. @default 'now' */
+  startFrom?: StartFrom
+  /** Older events are passed over, in seconds: what a trigger that was disabled for long shall not make up for. @default none are */
+  maxAgeSeconds?: number
+  /** How many events one poll looks at. @default 10,000 */
+  scanLimit?: number
+  /** A poll came too late for events that have left the log; it goes on with the oldest that are there. */
+  onGap?: (gap: Gap) => void
+}
+
+/** What `start` is given. */
+export interface StartContext<Query, Params> {
+  /** As validated, without the state. */
+  query: Query
+  params: Params
+  log: FastifyBaseLogger
+  /** Aborts when the answer would come too late, the caller has left, or the server shuts down. */
+  signal: AbortSignal
+}
+
+/** What `poll` is given. */
+export interface PollContext<State, Query, Params> extends StartContext<Query, Params> {
+  /** What the last poll gave, or `start`. */
+  state: State
+  /** The most items that it may give. */
+  limit: number
+}
+
+export interface PollResult<State, Item> {
+  /** What is new since `state`, oldest first. */
+  items: Item[]
+  /** Where the next poll goes on: behind the last of the items. */
+  state: State
+  /** Whether more are waiting. @default false */
+  more?: boolean
+}
+
+/** Route options of Fastify, and the operation's own: a trigger that is polled for data of the host. */
+export interface PollTriggerOptions<S extends OperationSchema, State, Item, TypeProvider extends FastifyTypeProvider> extends
+  TriggerOptions<S, Serializable<TypeProvider, Item>> {
+  /** JSON Schema of the state. It travels in a URL: keep it small. */
+  state: State
+  /** JSON Schema of an item. */
+  item: Item
+  /** The state of somebody who polls for the first time: what is there already is not new to them. */
+  start: (context: StartContext<QueryOf<S, TypeProvider>, ParamsOf<S, TypeProvider>>) =>
+    Serializable<TypeProvider, State> | Promise<Serializable<TypeProvider, State>>
+  /** What is new. It must not change anything: the same state may come again, and gives the same items again. */
+  poll: (context: PollContext<Validated<TypeProvider, State>, QueryOf<S, TypeProvider>, ParamsOf<S, TypeProvider>>) =>
+    PollResult<Serializable<TypeProvider, State>, Serializable<TypeProvider, Item>> |
+    Promise<PollResult<Serializable<TypeProvider, State>, Serializable<TypeProvider, Item>>>
+  /** A state that was handed out by an earlier version of the app, and does not fit the schema any more. @default it is refused */
+  upgradeState?: (old: unknown) => Serializable<TypeProvider, State> | Promise<Serializable<TypeProvider, State>>
+  /** How long `start` and `poll` may take, in seconds. The engine itself waits 120. @default 100 */
+  timeoutSeconds?: number
+}
+
+type QueryOf<S, TypeProvider extends FastifyTypeProvider> = Validated<TypeProvider, PartOf<S, 'querystring'>>
+type ParamsOf<S, TypeProvider extends FastifyTypeProvider> = Validated<TypeProvider, PartOf<S, 'params'>>
 
 /** With the logger that it is at run time: a child of Fastify's. */
 export type AsyncActionJob<S, Context, TypeProvider extends FastifyTypeProvider> = { readonly log: FastifyBaseLogger } & Job<

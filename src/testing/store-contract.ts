@@ -7,6 +7,7 @@ import { deliverCases } from './store-contract/deliver.ts'
 import { endCases } from './store-contract/end.ts'
 import { fanOutCases } from './store-contract/fan-out.ts'
 import { leaseCases } from './store-contract/lease.ts'
+import { logCases } from './store-contract/log.ts'
 import { openCases } from './store-contract/open.ts'
 import { outcomeCases } from './store-contract/outcome.ts'
 import { publishCases } from './store-contract/publish.ts'
@@ -41,7 +42,8 @@ export interface StoreContractOptions {
 
 const allCases = [
   ...openCases, ...submitCases, ...readCases, ...claimCases, ...leaseCases, ...settleCases, ...endCases, ...recoverCases, ...sweepCases,
-  ...subscribeCases, ...publishCases, ...fanOutCases, ...deliverCases, ...outcomeCases, ...supersedeCases, ...behindCases
+  ...subscribeCases, ...publishCases, ...fanOutCases, ...deliverCases, ...outcomeCases, ...supersedeCases, ...behindCases,
+  ...logCases
 ]
 
 /**

@@ -70,8 +70,39 @@ export interface NewEvent {
   /** JSON text. */
   body: string
   createdAt: number
-  /** When `sweep` may forget it, once nothing of it is owed any more. */
+  /** When it may leave the log. `sweep` then forgets it, once nothing of it is owed any more. */
   expiresAt: number
+  /** How many entries its topic's log may have from now on: the oldest of more than that leave it. @default no limit */
+  maxEvents?: number | undefined
+}
+
+/** What is to be read of a topic's log. */
+export interface LogRequest {
+  topic: string
+  /** Only entries with a greater number. */
+  after: number
+  /** From the first entry on that is not dated before this, epoch milliseconds: an older one behind it counts too, since clocks go back. */
+  notBefore?: number | undefined
+  limit: number
+}
+
+export interface LogEntry {
+  number: number
+  /** The latest date in the log up to this entry: it never goes back. */
+  reachedAt: number
+  /** JSON text. */
+  body: string
+}
+
+export interface LogPage {
+  /** Oldest first. */
+  entries: LogEntry[]
+  /** Where they were read from: `after`, or further on where what follows it left the log or is too old. */
+  from: number
+  /** Whether entries that were asked for had left the log. */
+  missed: boolean
+  /** The last number that was given, of any topic: whatever is published later has a greater one. */
+  last: number
 }
 
 /** A subscription as a fan-out sees it. */

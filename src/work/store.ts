@@ -1,6 +1,6 @@
 import type {
   Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord, DeliverySettlement, FanOut,
-  FanOutRequest, FanOutStep, NewEvent, NewSubscription, Subscriber, SubscriptionFilter, SubscriptionRecord
+  FanOutRequest, FanOutStep, LogPage, LogRequest, NewEvent, NewSubscription, Subscriber, SubscriptionFilter, SubscriptionRecord
 } from './callback-records.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './log.ts'
@@ -199,7 +199,7 @@ export interface Store {
   end (number: number, end: JobEnd): Promise<{ ended: boolean, job: JobRecord } | undefined>
   /** Makes due again what vanished workers held, `crashes` one higher. Resolves to how many jobs that were. */
   recover (): Promise<number>
-  /** Forgets at most `limit` jobs, events and deliveries each that expired before `now`, with all that belongs to them. Resolves to the largest of the three numbers. */
+  /** Forgets at most `limit` jobs, events and deliveries each that expired before `now`, or left the log as too many, with all that belongs to them. Resolves to the largest of the three numbers. */
   sweep (now: number, limit: number): Promise<number>
 
   /**
@@ -226,6 +226,11 @@ export interface Store {
    * a later one never shows before an earlier one.
    */
   publish (events: NewEvent[]): Promise<number[]>
+  /**
+   * Reads logs, all as of one moment. A log loses its oldest entries only, never one from its middle: an entry leaves it
+   * when it expired, or is too many, and so did all before it. What is still owed then is kept, but not read here.
+   */
+  readLog (requests: LogRequest[]): Promise<LogPage[]>
   /** Debts, oldest event first; those of other operations come last. Two processes may be given the same one: each step is done once. */
   findFanOuts (request: FanOutRequest): Promise<FanOut[]>
   /** Whom it may be owed to: subscriptions of its topic and operation that were made before the event, after `cursor`, in order of their numbers, none of them superseded. */

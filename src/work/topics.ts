@@ -33,10 +33,12 @@ export interface TopicsParts {
   clock: Clock
   eventIds: IdCodec
   retentionMs: number
+  /** How many entries a topic's log may have. */
+  maxEvents?: number
   onPublished: () => void
 }
 
-export function createTopics ({ store, clock, eventIds, retentionMs, onPublished }: TopicsParts): Topics {
+export function createTopics ({ store, clock, eventIds, retentionMs, maxEvents, onPublished }: TopicsParts): Topics {
   const topics = new Map<string, Topic>()
   const append = createBatcher((events: NewEvent[]) => store.publish(events))
 
@@ -47,7 +49,7 @@ export function createTopics ({ store, clock, eventIds, retentionMs, onPublished
       eventSchema,
       async publish (event) {
         const createdAt = clock.now()
-        const number = await append({ topic: name, body: toJson(event), createdAt, expiresAt: createdAt + retentionMs })
+        const number = await append({ topic: name, body: toJson(event), createdAt, expiresAt: createdAt + retentionMs, maxEvents })
         onPublished()
         return eventIds.encode({ number, createdAt })
       }

@@ -82,7 +82,7 @@ test('no statement reads all subscriptions, events or deliveries, but lists that
   t.match(planOf('WHERE predecessor = ?1'), /subscriptions_predecessor/)
   t.match(planOf('due_at = 0 WHERE worker'), /deliveries_worker/)
   t.match(planOf('ended_at < ?'), /deliveries_ended/)
-  t.match(planOf('FROM events WHERE expires_at'), /events_expiry.*fan_outs_event.*deliveries_event/)
+  t.match(planOf('DELETE FROM events'), /events_topic \(topic=\? AND number<\?\).*deliveries_event/)
   t.match(planOf('WHERE delivery = ? ORDER BY rowid'), /delivery_attempts_delivery/)
   t.match(planOf('FROM jobs WHERE expires_at'), /jobs_expiry.*subscriptions_job.*deliveries_subscription/)
 })

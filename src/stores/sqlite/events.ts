@@ -2,12 +2,13 @@ import type { SQLOutputValue } from 'node:sqlite'
 import type { FanOut, FanOutRequest, NewEvent, Subscriber } from '../../work/store.ts'
 import type { Transaction } from './connection.ts'
 import { findPast, readSubscription, toSubscription } from './subscriptions.ts'
+import { appendEntry } from './topic-log.ts'
 
 type Row = Record<string, SQLOutputValue>
 
-export function appendEvent ({ sql }: Transaction, { topic, body, createdAt, expiresAt }: NewEvent): number {
-  const event = Number(sql('INSERT INTO events (topic, body, created_at, expires_at) VALUES (?, ?, ?, ?)')
-    .run(topic, body, createdAt, expiresAt).lastInsertRowid)
+export function appendEvent (transaction: Transaction, event: NewEvent): number {
+  const { sql } = transaction
+  const number = appendEntry(transaction, event)
   // From one operation to the next in the index: a publish costs the same with one subscription and with 100,000.
   sql(`
     WITH RECURSIVE subscribing (operation) AS (
@@ -16,8 +17,8 @@ export function appendEvent ({ sql }: Transaction, { topic, body, createdAt, exp
       SELECT (SELECT min(operation) FROM subscriptions WHERE topic = ?2 AND operation > subscribing.operation) FROM subscribing
       WHERE subscribing.operation IS NOT NULL)
     INSERT INTO fan_outs (event, operation) SELECT ?1, operation FROM subscribing WHERE operation IS NOT NULL`
-  ).run(event, topic)
-  return event
+  ).run(number, event.topic)
+  return number
 }
 
 export function findFanOuts ({ sql }: Transaction, { operations, strangersBefore, limit }: FanOutRequest): FanOut[] {
@@ -59,15 +60,4 @@ export function findSubscribers (transaction: Transaction, { topic, operation, e
     // All versions of a workflow have the same place in the log: it goes from one to the next.
     behind: row.predecessor === null ? [] : findPast(transaction, row.number as number).map((number) => readSubscription(transaction, number)!)
   }))
-}
-
-/** Events that are past retention and of which nothing is owed any more, as letters live or dead. */
-export function sweepEvents ({ sql }: Transaction, now: number, limit: number): number {
-  return Number(sql(`
-    DELETE FROM events WHERE number IN (
-      SELECT number FROM events WHERE expires_at < ?
-        AND NOT EXISTS (SELECT * FROM fan_outs WHERE fan_outs.event = events.number)
-        AND NOT EXISTS (SELECT * FROM deliveries WHERE deliveries.event = events.number)
-      ORDER BY expires_at LIMIT ?)`
-  ).run(now, limit).changes)
 }

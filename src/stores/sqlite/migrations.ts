@@ -89,11 +89,24 @@ const migrations = [`
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     topic TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    -- the latest of its topic's dates up to here: in the order of the numbers it never goes back, as clocks do
+    reached_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     body TEXT NOT NULL
   ) STRICT;
   CREATE INDEX events_topic ON events (topic, number);
-  CREATE INDEX events_expiry ON events (expires_at);
+
+  -- Each topic's log: what of the events above is still read. Rows stay, so that it is known what was forgotten.
+  CREATE TABLE topics (
+    name TEXT PRIMARY KEY,
+    -- how many entries it has, and may have
+    entries INTEGER NOT NULL,
+    max_entries INTEGER,
+    reached_at INTEGER NOT NULL,
+    -- events up to this one left it, and the reached_at of that one
+    forgotten_to INTEGER NOT NULL DEFAULT 0,
+    forgotten_at INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
 
   -- Events still to be turned into deliveries to the subscriptions of an operation, and how far that went.
   CREATE TABLE fan_outs (

@@ -9,10 +9,11 @@ import {
 import {
   claimDelivery, fanOut, findDueDeliveries, listDeliveries, nextDeliveryDueAt, readAttempts, redeliver, settleDelivery, sweepDeliveries
 } from './deliveries.ts'
-import { appendEvent, findFanOuts, findSubscribers, sweepEvents } from './events.ts'
+import { appendEvent, findFanOuts, findSubscribers } from './events.ts'
 import { makeKeyFile, readKeyFile } from './key-file.ts'
 import { createRecordCache } from './record-cache.ts'
 import { listSubscriptions, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
+import { readLog, sweepEvents } from './topic-log.ts'
 import { holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
 
 /** How often we look whether another process wrote. */
@@ -265,6 +266,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     },
 
     publish: (events) => write((transaction) => events.map((event) => appendEvent(transaction, event))),
+    readLog: (requests) => connection.read((transaction) => readLog(transaction, requests)),
     findFanOuts: (request) => connection.read((transaction) => findFanOuts(transaction, request)),
     findSubscribers: (fanOut, limit) => connection.read((transaction) => findSubscribers(transaction, fanOut, limit)),
     fanOut: (step) => write((transaction) => fanOut(transaction, step)),

@@ -1,0 +1,23 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Reading } from './trigger-answer.ts'
+
+/** One request, as a source sees it. */
+export interface TriggerPoll {
+  query: unknown
+  params: unknown
+  log: FastifyBaseLogger
+  /** The most items to be given. */
+  limit: number
+  /** Aborts when the caller has left. */
+  caller: AbortSignal
+}
+
+/** Where the items of a polling trigger come from. */
+export interface TriggerSource {
+  /** The state of first contact. */
+  start (poll: TriggerPoll): Promise<unknown>
+  /** A genuine state, as this version of the app has it, or what is wrong with it. */
+  accept (state: unknown, poll: TriggerPoll): Promise<{ state: unknown } | { fault: string }>
+  /** What is new. Changes nothing. */
+  read (state: unknown, poll: TriggerPoll): Promise<Reading>
+}

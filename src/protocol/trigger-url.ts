@@ -1,0 +1,39 @@
+/** The query parameter that a polling trigger's state travels in (engine 3.3). */
+export const stateParameter = 'triggerState'
+
+/** Some proxies and gateways cut or refuse longer ones; the engine's own limit is not documented. */
+export const maxUrlLength = 1999
+
+/** A request's target, taken apart at the state. */
+export interface TriggerTarget {
+  /** As it was written. */
+  path: string
+  /** The other parameters, as they were written. */
+  query: string
+  /** The same, so that equal ones read alike: decoded, in order, each once (a caller may add its own again). */
+  queryForm: string
+  /** As often as it was given, decoded. An empty one counts as none: a template with nothing to put in. */
+  states: string[]
+}
+
+/** A target can be a whole URL (RFC 9112, 3.2.2), and holds a fragment where a client is careless. */
+export function readTriggerTarget (target: string): TriggerTarget {
+  const [whole = ''] = target.replace(/^https?:\/\/[^/?#]*/i, '').split('#', 1)
+  const begin = whole.indexOf('?')
+  const pieces = begin === -1 ? [] : whole.slice(begin + 1).split('&').filter((piece) => piece !== '')
+  const isState = (piece: string): boolean => [...new URLSearchParams(piece).keys()][0] === stateParameter
+  const others = pieces.filter((piece) => !isState(piece))
+  return {
+    path: begin === -1 ? whole : whole.slice(0, begin),
+    query: others.join('&'),
+    queryForm: [...new Set([...new URLSearchParams(others.join('&'))].map((pair) => JSON.stringify(pair)))].sort().join(),
+    states: pieces.filter(isState).map((piece) => new URLSearchParams(piece).get(stateParameter)!).filter((state) => state !== '')
+  }
+}
+
+/** Where the next poll goes: the same URL with a new state (engine 3.4). */
+export function triggerUrl (baseUrl: string, { path, query }: TriggerTarget, state: string): string {
+  const url = `${baseUrl}${path === '' ? '/' : path}?${query === '' ? '' : `${query}&`}${stateParameter}=${state}`
+  // A header holds ASCII alone, and Node.js takes a request whose target has other bytes in it.
+  return url.replace(/[^\x21-\x7e]+/g, encodeURIComponent)
+}

@@ -1,0 +1,107 @@
+import { createBatcher } from './batch.ts'
+import type { Clock } from './clock.ts'
+import type { LogEntry, LogPage, LogRequest, Store } from './store.ts'
+
+/** How far a reader has come. */
+export interface LogPlace {
+  /** Everything after the entry of this number is to come. */
+  number: number
+  /** What is dated from here on is new, in a log that has not come so far: one of a restored backup. Epoch milliseconds. */
+  at: number
+}
+
+/** Where a reader begins that has no place yet. */
+export type StartFrom = 'now' | 'beginning' | { lookBackSeconds: number }
+
+/** Why a reader missed entries, or may have. */
+export type GapReason =
+  /** They were past retention before they were read. */
+  | 'forgotten'
+  /** The log ends before the reader's place: it was restored from a backup, or made anew. */
+  | 'restored'
+
+export interface LogReadRequest {
+  topic: string
+  place: LogPlace
+  /** Entries to be given. */
+  limit: number
+  /** Entries to be looked at. */
+  scanLimit: number
+  /** Older ones are passed over. */
+  maxAgeMs: number | undefined
+  /** Whether an entry is wanted; all of them without it. What it throws is thrown on. */
+  wants: ((event: unknown, number: number) => boolean) | undefined
+}
+
+export interface LogReading {
+  entries: LogEntry[]
+  /** Behind the last entry that was looked at and need not be looked at again; the same object where there was none. */
+  place: LogPlace
+  /** Whether entries are left behind `place`: such as are wanted, as far as was looked. */
+  more: boolean
+  gap: GapReason | undefined
+}
+
+export interface TopicLog {
+  /** The place of somebody who comes now. */
+  begin (topic: string, from: StartFrom): Promise<LogPlace>
+  read (request: LogReadRequest): Promise<LogReading>
+}
+
+/** With a filter; without one no more are read than are given. Their bodies are in memory all at once. */
+const pageSize = 250
+
+/** Reads the logs of topics. Changes nothing: the same question is answered with the same entries, and newer ones behind them. */
+export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'>, clock: Clock }): TopicLog {
+  const readPage = createBatcher((requests: LogRequest[]) => store.readLog(requests))
+
+  /** The first page from a place, wherever that is by now. */
+  async function readFrom ({ topic, place, maxAgeMs }: LogReadRequest, limit: number): Promise<LogPage & { gap: GapReason | undefined }> {
+    const notBefore = maxAgeMs === undefined ? undefined : clock.now() - maxAgeMs
+    const page = await readPage({ topic, after: place.number, notBefore, limit })
+    if (page.last >= place.number) return { ...page, gap: page.missed ? 'forgotten' : undefined }
+    // Its numbers will be given again: by them, what comes now would count as seen.
+    return { ...await readPage({ topic, after: 0, notBefore: Math.max(place.at, notBefore ?? 0), limit }), gap: 'restored' }
+  }
+
+  return {
+    async begin (topic, from) {
+      const at = clock.now()
+      if (from === 'now') return { number: (await readPage({ topic, after: 0, limit: 0 })).last, at }
+      if (from === 'beginning') return { number: (await readPage({ topic, after: 0, limit: 0 })).from, at: 0 }
+      const notBefore = at - Math.round(from.lookBackSeconds * 1000)
+      return { number: (await readPage({ topic, after: 0, notBefore, limit: 0 })).from, at: notBefore }
+    },
+
+    async read (request) {
+      const { topic, limit, scanLimit, wants } = request
+      const found: LogEntry[] = []
+      let { place } = request
+      let gap: GapReason | undefined
+      for (let scanned = 0; ;) {
+        const size = Math.min(scanLimit - scanned, wants === undefined ? limit : pageSize)
+        // One more, to see whether there is one.
+        let page: LogPage
+        if (scanned === 0) {
+          const first = await readFrom(request, size + 1)
+          page = first
+          gap = first.gap
+          if (first.from !== place.number) place = { number: first.from, at: gap === 'restored' ? clock.now() : place.at }
+        } else {
+          page = await readPage({ topic, after: place.number, limit: size + 1 })
+        }
+        for (const entry of page.entries.slice(0, size)) {
+          if (wants === undefined || wants(JSON.parse(entry.body), entry.number)) {
+            // So that nobody is asked to come back for what then turns out to be unwanted.
+            if (found.length === limit) return { entries: found, place, more: true, gap }
+            found.push(entry)
+          }
+          place = { number: entry.number, at: entry.reachedAt + 1 }
+          scanned++
+        }
+        const more = page.entries.length > size
+        if (!more || scanned >= scanLimit || (wants === undefined && found.length === limit)) return { entries: found, place, more, gap }
+      }
+    }
+  }
+}
