@@ -84,6 +84,7 @@ async function play (): Promise<void> {
 
   const workflow = await openWorkflow()
   await playCallbacks(workflow)
+  await playPolls()
 
   explain('The bakery closes: SIGTERM.')
   await closeBakery()
@@ -124,6 +125,42 @@ async function playCallbacks (workflow: Workflow): Promise<void> {
   await delay(1500)
   expect(!received.some(({ body }) => body.orderId === 'A-3'), 'nothing should come after an unsubscribe')
   show('nothing came')
+}
+
+async function playPolls (): Promise<void> {
+  explain('Two more workflows poll for orders: one takes all that came since it last asked, the other one order at a time. Their first answer is a 202: where to ask next, and nothing of what was ordered before.')
+  let [batch, single] = await Promise.all(['/triggers/orders', '/triggers/orders/next'].map((path) => call('GET', bakery + path)))
+  for (const answer of [batch!, single!]) expectStatus(answer, 202)
+
+  explain('Three orders come in, and the server is killed and started again. How far each workflow has come stands in its URL, so that nothing can be forgotten.')
+  for (const orderId of ['B-1', 'B-2', 'B-3']) expectStatus(await call('POST', `${bakery}/orders`, { body: { orderId, flavour: 'lemon' } }), 201)
+  await killBakery()
+  await openBakery()
+
+  explain('One poll brings all three to the first workflow; the next one finds nothing new.')
+  batch = await call('GET', nextPollOf(batch!))
+  expectStatus(batch, 200)
+  expect(ordersOf(batch).join() === 'B-1,B-2,B-3', 'the batch should hold the three orders')
+  batch = await call('GET', nextPollOf(batch))
+  expectStatus(batch, 202)
+
+  explain('The second one is told to come back at once (Retry-After: 0) while more wait.')
+  const orders: unknown[] = []
+  for (single = await call('GET', nextPollOf(single!)); single.status === 200; single = await call('GET', nextPollOf(single))) {
+    orders.push(single.body.orderId)
+    expect((single.headers.get('retry-after') === '0') === (orders.length < 3), 'a 200 should say 0 while more wait')
+  }
+  expect(orders.join() === 'B-1,B-2,B-3', 'each order should have come once, in order')
+}
+
+function ordersOf ({ body }: Answer): unknown[] {
+  return (body.value as { orderId: string }[]).map(({ orderId }) => orderId)
+}
+
+function nextPollOf ({ headers }: Answer): string {
+  const location = headers.get('location') ?? ''
+  expect(location.startsWith(`${bakery}/triggers/orders`) && location.includes('triggerState='), 'every answer should carry the state in Location')
+  return location
 }
 
 interface Workflow {
@@ -284,9 +321,9 @@ function seconds (): string {
 }
 
 /**
- * Whoever has the token of a job or subscription can end it, and whoever has a callback URL can answer in our place, so
+ * Whoever has the token of a job or subscription can end it, whoever has a triggerState can read what is new, and whoever has a callback URL can answer in our place, so
  * they go into no log, not even into this one.
  */
 function hideToken (text: string): string {
-  return text.replaceAll(/((?:\/cakes\/\w+|\/hooks\/orders)\/[\w-]{8})[\w-]+/g, '$1…').replaceAll(/\?sig=[\w-]+/g, '?…')
+  return text.replaceAll(/((?:\/cakes\/\w+|\/hooks\/orders)\/[\w-]{8})[\w-]+/g, '$1…').replaceAll(/\?sig=[\w-]+/g, '?…').replaceAll(/(triggerState=[\w-]{8})[\w-]+/g, '$1…')
 }

@@ -6,7 +6,11 @@ const OrderPlaced = Type.Object({
   flavour: Type.String({ title: 'Flavour', description: 'What was ordered.', minLength: 1 })
 })
 
-/** What happens in the shop, and the webhook trigger that tells workflows of it. */
+const ofFlavour = {
+  flavour: Type.Optional(Type.String({ title: 'Flavour', description: 'Orders of this flavour only.', minLength: 1 }))
+}
+
+/** What happens in the shop, and the triggers that tell workflows of it: one calls them, two are polled. All share one log. */
 export const orders: FastifyPluginAsyncTypebox = async (app) => {
   const topic = app.logicApps.topic('orders', { event: OrderPlaced })
 
@@ -22,11 +26,31 @@ export const orders: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'OnOrderPlaced',
       summary: 'When an order is placed',
       description: 'Starts a workflow for each order, or for those of one flavour.',
-      body: Type.Object({
-        flavour: Type.Optional(Type.String({ title: 'Flavour', description: 'Orders of this flavour only.', minLength: 1 }))
-      })
+      body: Type.Object(ofFlavour)
     },
     topic,
     matches: (order, { flavour }) => flavour === undefined || flavour === order.flavour
+  })
+
+  app.pollingTrigger('/triggers/orders', {
+    schema: {
+      operationId: 'PollOrders',
+      summary: 'When orders are placed (polling)',
+      description: 'Starts a workflow with the orders since the last poll, all or those of one flavour.',
+      querystring: Type.Object(ofFlavour)
+    },
+    topic,
+    matches: (order, { flavour }) => flavour === undefined || flavour === order.flavour
+  })
+
+  app.pollingTrigger('/triggers/orders/next', {
+    schema: {
+      operationId: 'PollNextOrder',
+      summary: 'When an order is placed (polling, one by one)',
+      description: 'Starts a workflow for each order, with the order\'s id as its tracking id.'
+    },
+    topic,
+    mode: 'single',
+    clientTrackingId: ({ orderId }) => /^[\w-]{1,100}$/.test(orderId) ? orderId : undefined
   })
 }

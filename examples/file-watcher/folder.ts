@@ -1,0 +1,78 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Where a reader is: behind the file of this time and name. Several files can have the same time, so the time alone would lose some. */
+export interface FilePlace {
+  /** Nanoseconds since 1970, as text: a file system is more exact than a number is. */
+  time: string
+  name: string
+}
+
+export interface FoundFile extends FilePlace {
+  size: number
+  content: string
+}
+
+export interface Folder {
+  /** A place behind which every file is that comes from now on. */
+  now (): FilePlace
+  /** The first file behind a place, and whether more wait. */
+  next (place: FilePlace, signal: AbortSignal): Promise<{ file: FoundFile | undefined, more: boolean }>
+}
+
+interface Options {
+  /** How long a file must have been left alone before it counts as written, in milliseconds. */
+  settleMs: number
+  /** Wall clock, epoch milliseconds. */
+  now: () => number
+}
+
+const statsAtOnce = 64
+
+export function openFolder (path: string, { settleMs, now }: Options): Folder {
+  /** Files behind a place that nobody writes to any more, oldest first. */
+  async function listAfter (place: FilePlace, signal: AbortSignal): Promise<(FilePlace & { size: number })[]> {
+    // Whatever changes after this moment gets a later time, so that nothing can come to stand before a file that was given.
+    const settledBefore = BigInt(Math.floor(now() - settleMs)) * 1_000_000n
+    const entries = await readdir(path, { withFileTypes: true })
+    const names = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.')).map(({ name }) => name)
+    const found: (FilePlace & { size: number })[] = []
+    for (let index = 0; index < names.length; index += statsAtOnce) {
+      signal.throwIfAborted()
+      await Promise.all(names.slice(index, index + statsAtOnce).map(async (name) => {
+        const stats = await stat(join(path, name), { bigint: true }).catch(unlessGone)
+        // `ctime` and not `mtime`: a file that is moved in, or copied with its date, is new here, however old it is.
+        if (stats === undefined || stats.ctimeNs >= settledBefore) return
+        const file = { time: String(stats.ctimeNs), name, size: Number(stats.size) }
+        if (compare(file, place) > 0) found.push(file)
+      }))
+    }
+    return found.sort(compare)
+  }
+
+  return {
+    // Nothing that is settled is new, and what is not settled yet comes later.
+    now: () => ({ time: String(BigInt(Math.floor(now() - settleMs)) * 1_000_000n), name: '' }),
+
+    async next (place, signal) {
+      const files = await listAfter(place, signal)
+      for (const [index, file] of files.entries()) {
+        const content = await readFile(join(path, file.name), 'utf8').catch(unlessGone)
+        // Deleted or renamed since it was listed: the next one is the first.
+        if (content !== undefined) return { file: { ...file, content }, more: index < files.length - 1 }
+      }
+      return { file: undefined, more: false }
+    }
+  }
+}
+
+function unlessGone (error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
+/** By time, then by name. As plain texts: what a language makes of an umlaut must not change the order. */
+function compare (a: FilePlace, b: FilePlace): number {
+  const [timeA, timeB] = [BigInt(a.time), BigInt(b.time)]
+  if (timeA !== timeB) return timeA < timeB ? -1 : 1
+  return a.name === b.name ? 0 : a.name < b.name ? -1 : 1
+}
