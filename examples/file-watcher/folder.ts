@@ -27,16 +27,29 @@ interface Options {
   now: () => number
 }
 
+type Listed = FilePlace & { size: number }
+
 const statsAtOnce = 64
 
 export function openFolder (path: string, { settleMs, now }: Options): Folder {
+  /** What was found last: a burst of files is listed once, not once for each poll. Other processes have their own. */
+  let listed: { after: FilePlace, files: Listed[] } | undefined
+
+  /** Files behind a place, oldest first. Those that come later stand behind all that were listed before. */
+  async function filesAfter (place: FilePlace, signal: AbortSignal): Promise<Listed[]> {
+    const known = listed === undefined || compare(place, listed.after) < 0 ? [] : listed.files.slice(firstAfter(listed.files, place))
+    if (known.length > 0) return known
+    listed = { after: place, files: await listAfter(place, signal) }
+    return listed.files
+  }
+
   /** Files behind a place that nobody writes to any more, oldest first. */
-  async function listAfter (place: FilePlace, signal: AbortSignal): Promise<(FilePlace & { size: number })[]> {
+  async function listAfter (place: FilePlace, signal: AbortSignal): Promise<Listed[]> {
     // Whatever changes after this moment gets a later time, so that nothing can come to stand before a file that was given.
     const settledBefore = BigInt(Math.floor(now() - settleMs)) * 1_000_000n
     const entries = await readdir(path, { withFileTypes: true })
     const names = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.')).map(({ name }) => name)
-    const found: (FilePlace & { size: number })[] = []
+    const found: Listed[] = []
     for (let index = 0; index < names.length; index += statsAtOnce) {
       signal.throwIfAborted()
       await Promise.all(names.slice(index, index + statsAtOnce).map(async (name) => {
@@ -55,15 +68,27 @@ export function openFolder (path: string, { settleMs, now }: Options): Folder {
     now: () => ({ time: String(BigInt(Math.floor(now() - settleMs)) * 1_000_000n), name: '' }),
 
     async next (place, signal) {
-      const files = await listAfter(place, signal)
+      const files = await filesAfter(place, signal)
       for (const [index, file] of files.entries()) {
         const content = await readFile(join(path, file.name), 'utf8').catch(unlessGone)
-        // Deleted or renamed since it was listed: the next one is the first.
-        if (content !== undefined) return { file: { ...file, content }, more: index < files.length - 1 }
+        const stats = await stat(join(path, file.name), { bigint: true }).catch(unlessGone)
+        // Deleted or renamed since it was listed, or written again, and then it has a later place by now.
+        if (content !== undefined && String(stats?.ctimeNs) === file.time) return { file: { ...file, content }, more: index < files.length - 1 }
       }
       return { file: undefined, more: false }
     }
   }
+}
+
+/** By halves: `files` are in order. */
+function firstAfter (files: FilePlace[], place: FilePlace): number {
+  let [low, high] = [0, files.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (compare(files[middle]!, place) > 0) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 function unlessGone (error: NodeJS.ErrnoException): undefined {

@@ -29,6 +29,8 @@ export interface Poller {
   poll (headers?: Record<string, string>): Promise<LightMyRequestResponse>
   /** Where it asks next. */
   readonly url: string
+  /** To ask somewhere else next. */
+  goTo (next: string): void
   /** Everything that came, oldest first. */
   readonly items: unknown[]
   /** Polls until there is nothing new. */
@@ -41,6 +43,7 @@ export function createPoller (app: FastifyInstance, path: string): Poller {
   const poller: Poller = {
     get url () { return url },
     items,
+    goTo (next) { url = next },
     async poll (headers = {}) {
       const answer = await app.inject({ url, headers })
       if (answer.headers.location !== undefined) url = pathOf(answer.headers.location)
