@@ -158,6 +158,25 @@ test('the webhook tutorial runs as it stands', async (t) => {
   }
 })
 
+test('the polling tutorial runs as it stands', async (t) => {
+  const tutorial = pages.find(({ path }) => path === 'docs/tutorial/first-polling-trigger.md')!
+  const project = createProject(t)
+  const file = join(project, 'polling.ts')
+  writeFileSync(file, tutorial.blocks.find(({ language }) => language === 'ts')!.code.join('\n').replace('port: 3000', 'port: 0'))
+  const server = spawn(process.execPath, [file], { cwd: project, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => { server.kill('SIGKILL') })
+  const address = await addressOf(server.stdout)
+  const first = await fetch(`${address}/triggers/orders`)
+  t.equal(first.status, 202)
+  t.equal(first.headers.get('retry-after'), '15')
+  for (const orderId of ['1', '2', '3']) await fetch(`${address}/orders`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ orderId, flavour: 'lemon' }) })
+  const found = await fetch(first.headers.get('location')!)
+  t.equal(found.status, 200)
+  t.equal(await found.text(), '{"value":[{"orderId":"1","flavour":"lemon"},{"orderId":"2","flavour":"lemon"},{"orderId":"3","flavour":"lemon"}]}')
+  const refused = await fetch(`${found.headers.get('location')}x`)
+  t.ok(tutorial.text.includes(await refused.text()), 'the error is the one that is shown')
+})
+
 test('the README names the two commands and is short', async (t) => {
   const readme = pages.find(({ path }) => path === 'README.md')!
   t.match(readme.text, 'npm ci && npm run demo')

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -111,6 +111,34 @@ t.test('examples/webhook-trigger.ts calls its subscribers back, until they unsub
   const { target } = await receiver.call(3)
   t.equal(target, '/all')
   t.equal((await post(`${example.origin}/alarms`, { level: 'unknown', text: '' })).status, 400)
+  await closesOnSigterm(t, example)
+})
+
+t.test('examples/polling-trigger.ts answers 202, then what is new, and closes on SIGTERM', async (t) => {
+  const example = await runServer(t, 'polling-trigger.ts')
+  const first = await fetch(`${example.origin}/triggers/readings?least=30`)
+  t.equal(first.status, 202)
+  for (const celsius of [29, 31]) t.equal((await post(`${example.origin}/readings`, { sensor: 'oven', celsius })).status, 200)
+  const hot = await fetch(first.headers.get('location')!)
+  t.equal(hot.status, 200)
+  t.same(await hot.json(), { value: [{ sensor: 'oven', celsius: 31 }] })
+  t.equal((await fetch(hot.headers.get('location')!)).status, 202)
+  t.notMatch(example.output(), 'triggerState', 'the state is not in the log')
+  await closesOnSigterm(t, example)
+})
+
+t.test('examples/file-watcher says what it watches, gives the files of a folder and closes on SIGTERM', async (t) => {
+  const example = await runServer(t, 'file-watcher/server.ts')
+  t.equal(example.output(), `Watching ./inbox at ${example.origin}/files\n`)
+  let answer = await fetch(`${example.origin}/files`)
+  t.equal(answer.status, 202)
+  writeFileSync(join(example.folder, 'inbox/hello.txt'), 'Hello')
+  await until(async () => {
+    answer = await fetch(answer.headers.get('location')!)
+    return answer.status === 200
+  })
+  t.match(await answer.json(), { name: 'hello.txt', size: 5, content: 'Hello' })
+  t.equal(answer.headers.get('retry-after'), '15')
   await closesOnSigterm(t, example)
 })
 
@@ -268,6 +296,26 @@ t.test('the bakery', async (t) => {
     t.equal((await post(`${origin}/orders`, { orderId: 'without flavour' })).status, 400)
   })
 
+  t.test('is polled for orders, all at once or one by one', async (t) => {
+    const ask = async (url: string): Promise<{ status: number, next: string, retryAfter: string | null, run: string | null, text: string }> => {
+      const { status, headers, text } = await fetch(url).then(async (answer) => ({ status: answer.status, headers: answer.headers, text: await answer.text() }))
+      return { status, next: headers.get('location')!, retryAfter: headers.get('retry-after'), run: headers.get('x-ms-client-tracking-id'), text }
+    }
+    let [all, lemon, next] = await Promise.all(['', '?flavour=lemon', '/next'].map((path) => ask(`${origin}/triggers/orders${path}`)))
+    for (const { status, retryAfter } of [all!, lemon!, next!]) t.same([status, retryAfter], [202, '15'])
+    for (const [orderId, flavour] of [['P-1', 'carrot'], ['P-2', 'lemon']]) t.equal((await post(`${origin}/orders`, { orderId, flavour })).status, 201)
+    all = await ask(all!.next)
+    t.same([all.status, all.retryAfter, JSON.parse(all.text)], [200, null, { value: [{ orderId: 'P-1', flavour: 'carrot' }, { orderId: 'P-2', flavour: 'lemon' }] }])
+    lemon = await ask(lemon!.next)
+    t.same(JSON.parse(lemon.text), { value: [{ orderId: 'P-2', flavour: 'lemon' }] })
+    next = await ask(next!.next)
+    t.same([next.retryAfter, next.run, JSON.parse(next.text)], ['0', 'P-1', { orderId: 'P-1', flavour: 'carrot' }])
+    next = await ask(next.next)
+    t.same([next.retryAfter, next.run], [null, 'P-2'])
+    t.equal((await ask(next.next)).status, 202)
+    t.equal((await ask(`${next.next}x`)).status, 400)
+  })
+
   t.test('closes on SIGTERM and keeps its orders in DATA_DIR', async (t) => {
     await closesOnSigterm(t, example)
     t.same(readdirSync(join(example.folder, 'orders')).sort(), ['bakery.db', 'bakery.db.key'])
@@ -311,9 +359,12 @@ t.test('the demo plays to its end', async (t) => {
     /the bakery calls: POST .*\/cakes\?… {3}webhook-id: ([\w-]+)\n.*"message":"Surprise".*\n +<- 503[^]*SIGKILL[^]*webhook-id: \1\n.*\n +<- 200 OK/,
     /the bakery calls: POST .*\/orders\?… {3}webhook-id: ([\w-]+)\n.*"orderId":"A-2".*\n +<- 503[^]*SIGKILL[^]*webhook-id: \1\n.*\n +<- 200 OK/,
     /nothing came/,
+    /GET \/triggers\/orders\?triggerState=[\w-]{8}…\n +-> 200 OK.*\n.*\{"value":\[\{"orderId":"B-1".*"B-2".*"B-3"/,
+    /-> 200 OK.*retry-after: 0\n.*"B-1"[^]*-> 200 OK.*retry-after: 0\n.*"B-2"[^]*-> 200 OK[^\n]*…\n.*"B-3"/,
     /the server ended with 0\n\nAll as promised/
   ]) t.match(output, line)
   t.notMatch(output, /\/(jobs|operations|calls|hooks\/orders)\/[\w-]{9}/, 'no token is shown')
+  t.notMatch(output, /triggerState=[\w-]{9}/, 'no state is shown')
   t.notMatch(output, 'sig=', 'nor what makes a callback URL a key')
   t.same(readdirSync(demo.folder), [], 'the data is gone')
 })
