@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { test, type Test } from 'tap'
+import tap, { test, type Test } from 'tap'
 import { fastifyLogicApps } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createManualClock } from '../../src/testing/index.ts'
@@ -9,6 +9,9 @@ import { addOrders, itemsOf } from '../helpers/polling.ts'
 import { check } from '../helpers/property.ts'
 import { createTempDir } from '../helpers/temp-dir.ts'
 import { publish } from '../helpers/webhooks.ts'
+
+// Each run opens a file, and a restart opens it again.
+tap.setTimeout(240_000)
 
 /** What can happen to a trigger. Pollers are numbered; each polls one of the three triggers. */
 const pollers = 4

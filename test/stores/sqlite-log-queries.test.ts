@@ -1,7 +1,10 @@
 import { DatabaseSync } from 'node:sqlite'
-import { test, type Test } from 'tap'
+import tap, { test, type Test } from 'tap'
 import { createTopicLog, type LogReadRequest } from '../../src/work/topic-log.ts'
 import { openTraced, plansOf, type TracedStore } from '../helpers/sqlite.ts'
+
+// A million entries are written first.
+tap.setTimeout(180_000)
 
 const topic = 'orders'
 const day = 86_400_000
