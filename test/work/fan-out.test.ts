@@ -169,6 +169,25 @@ for (const [way, { forged, attempts }] of Object.entries(ways)) {
   })
 }
 
+test('those behind a new version are asked one by one, until one wants the event', async (t) => {
+  const asked: string[] = []
+  const matches: Filter = (event, subscription) => {
+    asked.push(subscription.input)
+    return flavourOf(event, subscription)
+  }
+  const worker = await createWebhookWorker(t, { operations: { OnOrder: matches }, runners: { deliveries: false } })
+  const versions = await subscribeVersions(worker, {}, { flavour: 'lemon' }, { flavour: 'plum' })
+  const [any, lemon, plum] = versions.map(({ input }) => input)
+  const order: string[][] = []
+  for (const flavour of ['plum', 'lemon', 'pear']) {
+    await worker.orders.publish({ flavour })
+    await until(isPaid(worker))
+    order.push(asked.splice(0))
+  }
+  t.same(order, [[plum], [plum, lemon], [plum, lemon, any]])
+  t.same((await worker.list()).map(({ subscription }) => subscription), versions.map(({ number }) => number).reverse())
+})
+
 test('what a new version does not want goes to the old one, until the new one was answered', async (t) => {
   const worker = await createWebhookWorker(t, { operations: { OnOrder: flavourOf } })
   const [old, saved] = await subscribeVersions(worker, { flavour: 'lemon' }, { flavour: 'plum' })

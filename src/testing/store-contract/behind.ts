@@ -258,6 +258,24 @@ export const behindCases = [
     assert.deepEqual(await debtsOf(store), [['delivered', delivered, a!.number], ['pending', owed, b!.number]])
   }),
 
+  alone('an event is owed to each owner and each operation that the same workflow subscribed for', async ({ open }) => {
+    const { store } = await open()
+    const records = await subscribe(store, ...['a', 'b'].flatMap((url) => [{ url, workflow }, { url, workflow, owner: 'ben' }, { url, workflow, operation: 'OnCake' }]))
+    const event = await publishAndOwe(store)
+    assert.deepEqual((await debtsOf(store)).map(([, , owner]) => owner).sort((a, b) => a - b), numbersOf(records.slice(3)))
+    assert.deepEqual((await debtsOf(store)).map(([status, owed]) => [status, owed]), Array.from({ length: 3 }, () => ['pending', event]))
+  }),
+
+  alone('what two versions are owed is owed to the next one once', async ({ open }) => {
+    const { store } = await open()
+    const [real, broken] = await save(store, 'real', 'broken')
+    const event = await publishOne(store)
+    await store.fanOut(step(event, { owed: [real!], failed: [{ subscription: broken!.number, reason: 'odd' }] }))
+    await store.redeliver({ subscription: broken!.number, limit: 1 }, start)
+    const [saved] = await save(store, 'saved')
+    assert.deepEqual(await debtsOf(store), [['pending', event, saved!.number]])
+  }),
+
   together('what a vanished worker was sending to one behind is sent to it again', async ({ open, clock }) => {
     const worker = await open()
     const { store } = await open()
