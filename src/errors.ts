@@ -51,6 +51,8 @@ export const UnsupportedBodyError = createError('FST_LOGIC_APPS_UNSUPPORTED_BODY
 export const IdempotencyKeyReusedError = createError('FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED',
   'this idempotency key was used before with another request: send a new key for new work', 422)
 export const QueueFullError = createError('FST_LOGIC_APPS_QUEUE_FULL', 'too many jobs are waiting: try again later', 503)
+export const TooManyVersionsError = createError('FST_LOGIC_APPS_TOO_MANY_VERSIONS',
+  'too many versions of this callback URL wait for their first callback, or they come too fast: try again later', 429)
 export const LoopbackBaseUrlError = createError('FST_LOGIC_APPS_LOOPBACK_BASE_URL',
   'the address of this API cannot be told to callers: %s is a loopback address. Set the baseUrl option, or let Fastify trust the proxy in front (trustProxy)', 500)
 
@@ -70,6 +72,7 @@ export const wireCodes = {
   FST_LOGIC_APPS_UNSUPPORTED_BODY: 'UnsupportedMediaType',
   FST_LOGIC_APPS_IDEMPOTENCY_KEY_REUSED: 'IdempotencyKeyReused',
   FST_LOGIC_APPS_QUEUE_FULL: 'QueueFull',
+  FST_LOGIC_APPS_TOO_MANY_VERSIONS: 'TooManyVersions',
   FST_LOGIC_APPS_LOOPBACK_BASE_URL: 'LoopbackBaseUrl',
   FST_LOGIC_APPS_INVALID_CONTEXT: 'InvalidContext',
   FST_ERR_VALIDATION: 'InvalidRequest',
@@ -98,6 +101,7 @@ export type FastifyLogicAppsErrorCode =
   | 'FST_LOGIC_APPS_INVALID_CALLBACK_URL'
   | 'FST_LOGIC_APPS_CALLBACK_URL_NOT_ALLOWED'
   | 'FST_LOGIC_APPS_SUBSCRIPTION_NOT_FOUND'
+  | 'FST_LOGIC_APPS_TOO_MANY_VERSIONS'
   | 'FST_LOGIC_APPS_DELIVERY_NOT_FOUND'
   | 'FST_LOGIC_APPS_INVALID_EVENT'
   | 'FST_LOGIC_APPS_INVALID_TRIGGER_STATE'

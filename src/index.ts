@@ -35,6 +35,6 @@ export {
   InvalidCallbackUrlError, InvalidContextError, InvalidDatabaseError, InvalidEventError, InvalidOptionsError, InvalidRequestError,
   InvalidResultError, InvalidTriggerStateError, JobAlreadyEndedError, JobError, JobExpiredError, JobNotFoundError, LeaseLostError,
   LoopbackBaseUrlError, OperationNotFoundError, PollFailedError, QueueFullError, RetryableError, SchemaVersionError, StoreUnavailableError,
-  SubscriptionNotFoundError, TriggerStateTooLargeError, UnsupportedBodyError
+  SubscriptionNotFoundError, TooManyVersionsError, TriggerStateTooLargeError, UnsupportedBodyError
 } from './errors.ts'
 export type { FastifyLogicAppsErrorCode, JobErrorOptions } from './errors.ts'

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { createAddressGuard, type AddressGuard } from './callbacks/address-guard.ts'
+import { createSharedLookup } from './callbacks/shared-lookup.ts'
 import { InvalidOptionsError } from './errors.ts'
 import { monitorHooksFault, type MonitorHooks, type Role } from './operations/generated-route.ts'
 import { jobDefaultsSchema, optionFaults } from './operations/job-options.ts'
@@ -32,7 +33,7 @@ const hostPattern = '^(\\*|(\\*\\.)?[\\w.-]+|\\[[\\da-fA-F:.]+\\])$'
 /** The plain values of the option `callbacks`. */
 export const callbackOptionsSchema = Type.Object({
   allowedHosts: Type.Array(Type.String({ pattern: hostPattern }), { default: [...defaultAllowedHosts], description: 'Hosts that callbacks may go to: names, `*.` before a name for everything below it, `*` for any public host.' }),
-  networks: Type.Array(Type.String(), { default: [], description: 'Private address ranges that callbacks may go to, such as `10.20.0.0/16` for private endpoints. Loopback, link-local and metadata addresses need an entry of their own.' }),
+  networks: Type.Array(Type.String(), { default: [], description: 'Private address ranges that callbacks may go to, such as `10.20.0.0/16` for private endpoints. Loopback, link-local, multicast, broadcast and metadata addresses need an entry of their own.' }),
   allowHttp: Type.Boolean({ default: false, description: 'Whether callback URLs may be http. For local trials and tests.' }),
   delaySeconds: Type.Number({ minimum: 0, default: 1, description: 'How long after a subscribe call nothing is sent to it, in seconds, so that its caller has read our answer.' }),
   timeoutSeconds: Type.Number({ exclusiveMinimum: 0, maximum: 120, default: 15, description: 'How long one attempt may take, in seconds.' }),
@@ -128,6 +129,9 @@ export function checkOptions (options: FastifyLogicAppsOptions): CheckedOptions 
   return Object.freeze({ ...plain as PlainOptions, baseUrl: checkedBaseUrl, secrets, store, owner, monitorHooks, callbacks: checkedCallbacks!, clock })
 }
 
+/** How long a callback waits for its turn to look up a name: not so long that nothing of its time is left. */
+const maxTurnMs = 5_000
+
 /** `undefined` where there are faults. */
 function checkCallbacks (callbacks: CallbackOptions, check: (fine: boolean, fault: string) => void): CheckedOptions['callbacks'] | undefined {
   if (typeof callbacks !== 'object' || callbacks === null) {
@@ -146,7 +150,7 @@ function checkCallbacks (callbacks: CallbackOptions, check: (fine: boolean, faul
   if (!Value.Check(callbackOptionsSchema.properties.networks, plain.networks)) return undefined
   try {
     const hooks = { ...(onRetired && { onRetired }), ...(onSuspended && { onSuspended }), ...(onDead && { onDead }) }
-    return { ...plain, ...hooks, signingSecrets, guard: createAddressGuard(plain.networks) }
+    return { ...plain, ...hooks, signingSecrets, guard: createAddressGuard(plain.networks, createSharedLookup(Math.min(maxTurnMs, plain.timeoutSeconds * 1000 / 3))) }
   } catch (error) {
     check(false, `callbacks.networks must be address ranges such as "10.20.0.0/16": ${(error as Error).message}`)
     return undefined

@@ -79,7 +79,8 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     deliveryIds,
     endOfJob: jobs.canceled,
     onJobEnded: (job) => { jobs.onEndedOutside(job, 'canceled') },
-    onRedeliver: () => runners?.deliveries.wake()
+    callbackDelayMs: toMs(callbacks.delaySeconds),
+    onOwed: () => runners?.deliveries.wake()
   })
   const runners = options.runners ? createRunners() : undefined
 
@@ -138,7 +139,6 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     baseUrl: createBaseUrl(options.baseUrl),
     callbackPolicy: callbacks,
     callbackDelayMs: toMs(callbacks.delaySeconds),
-    store,
     clock,
     ids,
     subscriptionIds,
@@ -154,7 +154,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   app.decorate('logicApps', {
     // What the host may do, and no more.
     jobs: { get: jobs.get, list: jobs.list, cancel: jobs.cancel, complete: jobs.complete, fail: jobs.fail },
-    subscriptions,
+    subscriptions: { list: subscriptions.list, remove: subscriptions.remove, resume: subscriptions.resume },
     deliveries: subscriptions.deliveries,
     topic: (name, topicOptions = {}) => topics.topic(name, topicOptions),
     isCapability (request: FastifyRequest) {

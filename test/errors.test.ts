@@ -51,6 +51,7 @@ test('statuses are those of the HTTP contract', (t) => {
   t.match(statuses, {
     StoreUnavailableError: 503,
     QueueFullError: 503,
+    TooManyVersionsError: 429,
     JobNotFoundError: 404,
     JobExpiredError: 410,
     JobAlreadyEndedError: 409,

@@ -1,6 +1,6 @@
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { createSharedLookup } from './shared-lookup.ts'
+import { createSharedLookup, type SharedLookup } from './shared-lookup.ts'
 
 /** Refused when the socket connects: no answer of a name server can get around it. */
 export class ForbiddenAddressError extends Error {
@@ -20,11 +20,10 @@ export interface AddressGuard {
  * Only public unicast addresses, whatever the name says, and the ranges that are named.
  *
  * @param networks CIDR ranges, such as `10.20.0.0/16`. A broad range never opens what lies in a worse place: loopback,
- * link-local and the cloud's metadata addresses need a range that lies within theirs.
+ * link-local, multicast, broadcast and the cloud's metadata addresses need a range that lies within theirs.
  */
-export function createAddressGuard (networks: readonly string[]): AddressGuard {
+export function createAddressGuard (networks: readonly string[], lookup: SharedLookup = createSharedLookup()): AddressGuard {
   const ranges = networks.map((network): Range => ipaddr.parseCIDR(network))
-  const lookup = createSharedLookup()
 
   function isAllowed (address: string): boolean {
     if (isIP(address) === 0) return false
@@ -33,7 +32,7 @@ export function createAddressGuard (networks: readonly string[]): AddressGuard {
     const named = ranges.filter(([range, bits]) => range.kind() === plain.kind() && plain.match(range as never, bits))
     const delicate = delicateRanges.find(([range, bits]) => range.kind() === plain.kind() && plain.match(range as never, bits))
     if (delicate !== undefined) return named.some(([, bits]) => bits >= delicate[1])
-    return named.length > 0 || plain.range() === 'unicast'
+    return named.length > 0 || isPublic(plain)
   }
 
   return {
@@ -50,11 +49,21 @@ export function createAddressGuard (networks: readonly string[]): AddressGuard {
   }
 }
 
-/** Of the machine itself and of its cloud. 168.63.129.16 is Azure's wire server; the rest of the metadata services are link-local. */
+/**
+ * Of the machine itself, of its cloud, or of more than one machine. 168.63.129.16 is Azure's wire server; the rest of the
+ * metadata services that is not named here is link-local.
+ */
 const delicateRanges = [
-  '127.0.0.0/8', '0.0.0.0/8', '169.254.0.0/16', '168.63.129.16/32', '100.100.100.200/32',
-  '::1/128', '::/128', 'fe80::/10', 'fd00:ec2::254/128', 'fd20:ce::254/128'
+  '127.0.0.0/8', '0.0.0.0/8', '169.254.0.0/16', '168.63.129.16/32', '100.100.100.200/32', '192.0.0.192/32', '224.0.0.0/4', '255.255.255.255/32',
+  '::1/128', '::/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::254/128', 'fd00:ec2::23/128', 'fd20:ce::254/128', 'fd00:42::42/128'
 ].map((range): Range => ipaddr.parseCIDR(range))
+
+const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
+
+/** ipaddr.js calls unicast whatever it has no other name for; of IPv6 only an eighth is given out (RFC 4291, section 2.4). */
+function isPublic (address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  return address.range() === 'unicast' && (address instanceof ipaddr.IPv4 || address.match(globalUnicast))
+}
 
 /** IPv4 inside IPv6, by every way that leads there; `undefined` for those that lead to more than one place. */
 function unwrap (address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 | undefined {

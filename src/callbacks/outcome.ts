@@ -7,6 +7,8 @@ export interface CallbackAnswer {
   /** What the receiver asked for, in milliseconds. */
   retryAfterMs: number | null
   durationMs: number
+  /** Nothing was sent, for a reason of our own: no attempt. */
+  isUnsent?: true
 }
 
 export type CallbackOutcome =
@@ -20,6 +22,9 @@ export type CallbackOutcome =
   /** This callback will never be taken. */
   | 'dead'
 
+/** The engine's code for a workflow that is disabled (engine 2.18). */
+export const disabledCode = 'WorkflowTriggerIsNotEnabled'
+
 /**
  * What an answer means (engine 2.17, 2.18, 6.2, rule 17): any 2xx is a yes; what can pass by itself is tried again; a URL
  * that is gone retires its subscription, one that is refused or disabled suspends it.
@@ -29,7 +34,7 @@ export function outcomeOf ({ statusCode, text }: CallbackAnswer): CallbackOutcom
   if (statusCode >= 200 && statusCode <= 299) return 'delivered'
   if (statusCode === 404 || statusCode === 410) return 'retired'
   if (statusCode === 401 || statusCode === 403) return 'suspended'
-  if (statusCode === 400 && text.includes('WorkflowTriggerIsNotEnabled')) return 'suspended'
+  if (statusCode === 400 && text.includes(disabledCode)) return 'suspended'
   return 'dead'
 }
 

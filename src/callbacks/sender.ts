@@ -3,8 +3,8 @@ import { isIP } from 'node:net'
 import { Agent } from 'undici'
 import type { CallbackUrl } from '../protocol/callback-url.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
-import { retryAfterMsOf, type CallbackAnswer } from './outcome.ts'
-import { connectTimeoutMs } from './shared-lookup.ts'
+import { disabledCode, retryAfterMsOf, type CallbackAnswer } from './outcome.ts'
+import { LookupTurnError } from './shared-lookup.ts'
 
 export interface CallbackRequest {
   url: CallbackUrl
@@ -23,6 +23,8 @@ export interface CallbackSender {
   close (): Promise<void>
 }
 
+/** From the lookup of its name on, the wait for the lookup's turn included. */
+const connectTimeoutMs = 10_000
 /** As much of an answer as is read before the connection is given up. */
 const maxAnswerBytes = 65_536
 const keptAnswerLength = 1000
@@ -70,7 +72,7 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
       try {
         answer = await post(request, signal)
       } catch (error) {
-        answer = { statusCode: null, retryAfterMs: null, text: withoutSecrets(describe(error), request.url).slice(0, keptAnswerLength) }
+        answer = { statusCode: null, retryAfterMs: null, text: withoutSecrets(describe(error), request.url).slice(0, keptAnswerLength), ...(error instanceof LookupTurnError && { isUnsent: true }) }
       }
       return { ...answer, durationMs: performance.now() - started }
     },
@@ -104,7 +106,10 @@ async function readBeginning (body: AsyncIterable<Buffer> & { destroy (): unknow
 
 const minSecretLength = 8
 
-/** Many servers quote in their errors what they were asked for, and answers are logged and kept: not what gives access. */
+/**
+ * Many servers quote in their errors what they were asked for, and answers are logged and kept: not what gives access. As
+ * good as can be: they quote in forms of their own, escaped and shortened.
+ */
 function withoutSecrets (text: string, { target }: CallbackUrl): string {
   const [path = '', ...queries] = target.split('?')
   const query = queries.join('?')
@@ -117,7 +122,30 @@ function withoutSecrets (text: string, { target }: CallbackUrl): string {
     }
   })
   const secrets = [target, path, query, ...values, ...decoded].filter(({ length }) => length >= minSecretLength)
-  return secrets.toSorted((a, b) => b.length - a.length).reduce((rest, secret) => rest.replaceAll(secret, '…'), text)
+  const rest = secrets.toSorted((a, b) => b.length - a.length).reduce((rest, secret) => rest.replaceAll(secret, '…'), text)
+  return withoutPieces(rest, [path, ...values, ...decoded].flatMap((value) => value.split(/(?:%[0-9a-f]{2}|[^\w-])+/i)))
+}
+
+const inLowerCase = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+/** What every URL of the engine has, and what is read in an answer. */
+const publicWords = inLowerCase(`${disabledCode} workflows triggers versions`)
+
+/** Takes out whatever the text has in common with one of the runs, if it is long enough: beginnings, ends and all. */
+function withoutPieces (text: string, runs: string[]): string {
+  const pieces = new Set<string>()
+  for (const run of runs.map(inLowerCase)) {
+    for (let start = 0; start + minSecretLength <= run.length; start++) pieces.add(run.slice(start, start + minSecretLength))
+  }
+  const searched = inLowerCase(text)
+  let kept = ''
+  let end = 0
+  for (let start = 0; start + minSecretLength <= text.length; start++) {
+    const piece = searched.slice(start, start + minSecretLength)
+    if (!pieces.has(piece) || publicWords.includes(piece)) continue
+    if (start > end || end === 0) kept += `${text.slice(end, start)}…`
+    end = start + minSecretLength
+  }
+  return kept + text.slice(end)
 }
 
 function describe (error: unknown): string {

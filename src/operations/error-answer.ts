@@ -8,7 +8,7 @@ export interface ErrorDocument {
   error: { code: string, message: string, details?: unknown }
 }
 
-/** A store that is away and a full queue pass: the engine retries a 503 and waits as told (engine 6.2, 6.6). */
+/** A store that is away, a full queue, too many versions pass: the engine retries 503 and 429, and waits as told (engine 6.2, 6.6). */
 const retryAfterSeconds = 10
 
 /** A store's own words name files and hosts. */
@@ -52,10 +52,12 @@ export function answerError (hostHandler?: ErrorHandler): ErrorHandler {
       if (error instanceof Error) throw error
       return request.server.errorHandler(error, request, reply)
     }
+    // An Ajv with `verbose` puts in the input too, with all that is secret in it.
+    if (error.validation !== undefined) error.validation = error.validation.map(({ keyword, instancePath, schemaPath, params, message }) => ({ keyword, instancePath, schemaPath, params, message: message! }))
     const statusCode = error.statusCode ?? 500
     if (statusCode >= 500) request.log.error({ err: error }, error.message)
     else request.log.info({ err: error }, error.message)
-    if (statusCode === 503) reply.header('retry-after', retryAfterSeconds)
+    if (statusCode === 503 || statusCode === 429) reply.header('retry-after', retryAfterSeconds)
     return reply.code(statusCode)
       .type('application/json; charset=utf-8')
       .serializer(JSON.stringify)

@@ -8,7 +8,6 @@ import type { BoundedCalls } from '../work/bounded-calls.ts'
 import type { CallbackPolicy } from '../work/callback-policy.ts'
 import type { Clock } from '../work/clock.ts'
 import type { JobService } from '../work/jobs.ts'
-import type { Store } from '../work/store.ts'
 import type { SubscriptionService } from '../work/subscriptions.ts'
 import type { TopicLog } from '../work/topic-log.ts'
 import type { BaseUrl } from './base-url.ts'
@@ -30,7 +29,6 @@ export interface OperationParts {
   subscriptionIds: IdCodec
   jobs: JobService
   subscriptions: SubscriptionService
-  store: Pick<Store, 'subscribe'>
   sealer: Sealer
   callbackPolicy: CallbackPolicy
   callbackDelayMs: number

@@ -41,7 +41,7 @@ export function addWebhookTrigger (instance: FastifyInstance, path: string, opti
     route,
 
     async accept (call) {
-      const { outcome, subscription } = await parts.store.subscribe({ ...call, topic: topic.name })
+      const { outcome, subscription } = await parts.subscriptions.subscribe({ ...call, topic: topic.name })
       const id = parts.subscriptionIds.encode(subscription)
       return { id, news: { subscriptionId: id, outcome, msg: 'subscribed' } }
     },

@@ -18,6 +18,7 @@ import { submitCases } from './store-contract/submit.ts'
 import { subscribeCases } from './store-contract/subscribe.ts'
 import { supersedeCases } from './store-contract/supersede.ts'
 import { sweepCases } from './store-contract/sweep.ts'
+import { versionCases } from './store-contract/versions.ts'
 
 /** The place where the data of one case is, made for it. */
 export interface StoreBackend {
@@ -42,7 +43,7 @@ export interface StoreContractOptions {
 
 const allCases = [
   ...openCases, ...submitCases, ...readCases, ...claimCases, ...leaseCases, ...settleCases, ...endCases, ...recoverCases, ...sweepCases,
-  ...subscribeCases, ...publishCases, ...fanOutCases, ...deliverCases, ...outcomeCases, ...supersedeCases, ...behindCases,
+  ...subscribeCases, ...publishCases, ...fanOutCases, ...deliverCases, ...outcomeCases, ...supersedeCases, ...versionCases, ...behindCases,
   ...logCases
 ]
 

@@ -53,6 +53,20 @@ export interface SubscriptionRecord extends NewSubscription {
   skipped: number
 }
 
+/** How many made-up versions of a URL may stand before the true one, and how fast they may come. */
+export interface VersionLimits {
+  /** Versions that were not proved yet, one before the other. */
+  maxUnproved: number
+  /** From one that is not proved to the next, by `createdAt`. */
+  gapMs: number
+}
+
+export interface SubscribeOutcome {
+  /** `crowded`: it would be one version too many, or comes too soon, and is not kept; `subscription` is the newest that is. */
+  outcome: 'created' | 'repeated' | 'crowded'
+  subscription: SubscriptionRecord
+}
+
 export interface SubscriptionFilter {
   operation?: string | undefined
   job?: number | undefined
@@ -167,7 +181,7 @@ export interface DeliveryRecord {
   subscriptionCreatedAt: number
   urlHint: string
   status: DeliveryStatus
-  /** How many attempts were made. */
+  /** How many attempts were made, since it was last redelivered or moved to another URL. */
   attempts: number
   createdAt: number
   dueAt: number | null

@@ -21,6 +21,8 @@ const maxYoung = 256
 /** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
 const youthMs = 250
 const maxSending = 2_000
+/** For one whose name was not looked up since others were slow. */
+const putBackMs = 5_000
 
 /** Told to the host when a subscription or a callback is given up. */
 export interface DeliveryNews {
@@ -155,8 +157,9 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     cancelTimeout()
     // Our doing, not the receiver's.
     const isCutOff = answer.statusCode === null && controller.signal.reason instanceof ShutdownReason
-    gate.leave(host, isCutOff ? undefined : (answer.statusCode ?? 500) < 500)
-    return isCutOff ? shutDown() : { answer, outcome: outcomeOf(answer) }
+    gate.leave(host, isCutOff || answer.isUnsent ? undefined : (answer.statusCode ?? 500) < 500)
+    if (isCutOff) return shutDown()
+    return answer.isUnsent ? { dueAt: clock.now() + putBackMs, reason: answer.text } : { answer, outcome: outcomeOf(answer) }
   }
 
   /** The URL, or what is kept in place of a receiver's answer. */

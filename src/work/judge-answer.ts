@@ -21,10 +21,10 @@ export function judgeAnswer (delivery: ClaimedDelivery, { answer, outcome }: Jud
   const { durationMs, statusCode, text, retryAfterMs } = answer
   const base = { lease: { number, claim }, attempt: { at: now, durationMs, statusCode, answer: text } }
   if (outcome === 'delivered') return { ...base, to: { status: 'delivered' }, subscription: 'confirmed' }
-  if (outcome !== 'again') return { ...base, to: { status: 'dead' }, subscription: outcome === 'dead' ? 'unchanged' : outcome }
-  const delayMs = nextAttemptMs(schedule, attempts + 1, retryAfterMs, random)
-  // Where events are rare, "failing for days" may be two failures with nothing in between: this callback must have had
-  // its whole schedule, or have been tried for as long itself.
+  if (outcome === 'retired' || outcome === 'suspended') return { ...base, to: { status: 'dead' }, subscription: outcome }
+  const delayMs = outcome === 'dead' ? undefined : nextAttemptMs(schedule, attempts + 1, retryAfterMs, random)
+  // Where events are rare, "failing for days" may be two failures with nothing in between: this callback must have been
+  // refused for good, have had its whole schedule, or have been tried for as long itself.
   const isGivenUp = delayMs === undefined || now - createdAt >= suspendAfterMs
   if (failingSince !== null && now - failingSince >= suspendAfterMs && isGivenUp) return { ...base, to: { status: 'dead' }, subscription: 'suspended' }
   return delayMs === undefined

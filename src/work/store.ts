@@ -1,6 +1,7 @@
 import type {
   Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord, DeliverySettlement, FanOut,
-  FanOutRequest, FanOutStep, LogPage, LogRequest, NewEvent, NewSubscription, Subscriber, SubscriptionFilter, SubscriptionRecord
+  FanOutRequest, FanOutStep, LogPage, LogRequest, NewEvent, NewSubscription, SubscribeOutcome, Subscriber, SubscriptionFilter,
+  SubscriptionRecord, VersionLimits
 } from './callback-records.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './log.ts'
@@ -204,12 +205,12 @@ export interface Store {
 
   /**
    * Keeps a subscription. The same URL for the same operation and owner is the same subscription, active again if it
-   * was not. A URL that differs only in its version supersedes the one before: callbacks still owed move to it. Until
-   * the first callback to it is `confirmed` the one before is kept, and takes its place again (callbacks owed included)
+   * was not, and waits for what it says now. A URL that differs only in its version supersedes the one before: callbacks still owed move to it. Until
+   * the first callback to it is `confirmed` the one before is kept, and has its place and status again (callbacks owed included)
    * when the new one is `suspended`, `retired` or forgotten, or a callback to it is `dead`: anyone can write a URL, only the
    * real one is answered. Meanwhile the one before may be owed what the new one does not want.
    */
-  subscribe (subscription: NewSubscription): Promise<{ outcome: 'created' | 'repeated', subscription: SubscriptionRecord }>
+  subscribe (subscription: NewSubscription, limits?: VersionLimits): Promise<SubscribeOutcome>
   getSubscription (number: number): Promise<SubscriptionRecord | undefined>
   /** Newest first. */
   listSubscriptions (filter: SubscriptionFilter): Promise<SubscriptionRecord[]>

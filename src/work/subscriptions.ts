@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
-import { CallbackUrlNotAllowedError, DeliveryNotFoundError, InvalidCallbackUrlError, SubscriptionNotFoundError } from '../errors.ts'
+import { CallbackUrlNotAllowedError, DeliveryNotFoundError, InvalidCallbackUrlError, SubscriptionNotFoundError, TooManyVersionsError } from '../errors.ts'
 import { parseCallbackUrl, versionlessForm, type CallbackUrl } from '../protocol/callback-url.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import type { Tracking } from '../protocol/tracking-headers.ts'
 import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
 import type { Clock } from './clock.ts'
-import type { DeliveryAttempt, DeliveryStatus, NewSubscription, Store, SubscriptionRecord, SubscriptionStatus } from './store.ts'
+import type { DeliveryAttempt, DeliveryStatus, NewSubscription, Store, SubscribeOutcome, SubscriptionRecord, SubscriptionStatus } from './store.ts'
 
 /** A subscription as the programmatic face shows it. Times are epoch milliseconds. */
 export interface SubscriptionView {
@@ -52,6 +52,7 @@ export interface DeliveryView {
   subscriptionId: string
   url: string
   status: DeliveryStatus
+  /** How many attempts were made since it was last redelivered, or moved to another URL of its workflow. */
   attempts: number
   createdAt: number
   /** When it will be sent; `null` while it is being sent, and at its end. */
@@ -85,6 +86,12 @@ export interface Deliveries {
 /** A callback URL that was accepted, in the form in which it is kept. */
 export type SealedCallback = Pick<NewSubscription, 'urlDigest' | 'versionlessDigest' | 'sealedUrl' | 'urlHint' | 'host'>
 
+/**
+ * A workflow that is saved so often with no event in between is somebody who makes up URLs. With the gap, each is tried
+ * before the next one may come.
+ */
+const maxUnproved = 8
+
 export const digestOf = (text: string): string => hash('sha256', text, 'base64url').slice(0, 22)
 
 /**
@@ -117,13 +124,18 @@ export interface SubscriptionServiceParts {
   deliveryIds: IdCodec
   /** A subscription is gone, and with it this job, if there was one. */
   onJobEnded: (job: number) => void
-  onRedeliver: () => void
+  /** Something may be due that was not before. */
+  onOwed: () => void
+  /** How long after a subscription nothing is sent to it. */
+  callbackDelayMs: number
   /** How a job ends whose caller does not wait for it any more. */
   endOfJob: (operation: string) => Parameters<Store['unsubscribe']>[1]
 }
 
 export interface SubscriptionService extends Subscriptions {
   deliveries: Deliveries
+  /** Waits for events from now on. @throws {TooManyVersionsError} */
+  subscribe (subscription: NewSubscription): Promise<SubscribeOutcome>
   /** Idempotent: what is not there is fine. */
   forget (subscription: SubscriptionRecord): Promise<void>
   find (number: number, createdAt: number): Promise<SubscriptionRecord | undefined>
@@ -134,7 +146,7 @@ export interface SubscriptionService extends Subscriptions {
   findByTracking (operation: string, owner: string, tracking: Tracking): Promise<SubscriptionRecord | undefined>
 }
 
-export function createSubscriptionService ({ store, clock, subscriptionIds, deliveryIds, onJobEnded, onRedeliver, endOfJob }: SubscriptionServiceParts): SubscriptionService {
+export function createSubscriptionService ({ store, clock, subscriptionIds, deliveryIds, onJobEnded, onOwed, callbackDelayMs, endOfJob }: SubscriptionServiceParts): SubscriptionService {
   async function find (number: number, createdAt: number): Promise<SubscriptionRecord | undefined> {
     const subscription = await store.getSubscription(number)
     return subscription?.createdAt === createdAt ? subscription : undefined
@@ -149,7 +161,10 @@ export function createSubscriptionService ({ store, clock, subscriptionIds, deli
 
   async function forget ({ number, operation }: SubscriptionRecord): Promise<void> {
     const answer = await store.unsubscribe(number, endOfJob(operation))
-    if (answer?.job !== null && answer?.ended === true) onJobEnded(answer.job)
+    if (answer === undefined) return
+    if (answer.job !== null && answer.ended) onJobEnded(answer.job)
+    // The version before may have its place again.
+    onOwed()
   }
 
   /** The number in an id of a filter. @throws {Error} for an id that cannot be one. */
@@ -163,6 +178,15 @@ export function createSubscriptionService ({ store, clock, subscriptionIds, deli
   return {
     find,
     forget,
+
+    async subscribe (subscription) {
+      const answer = await store.subscribe(subscription, { maxUnproved, gapMs: 2 * callbackDelayMs })
+      if (answer.outcome === 'crowded') throw new TooManyVersionsError()
+      // It may have taken over what the version before was owed.
+      onOwed()
+      return answer
+    },
+
     findByJob: async (job) => (await store.listSubscriptions({ job, limit: 1 }))[0],
     findByUrl: (operation, url) => store.listSubscriptions({ operation, urlDigest: digestOf(url), limit: 100 }),
 
@@ -239,7 +263,7 @@ export function createSubscriptionService ({ store, clock, subscriptionIds, deli
               limit: which.limit ?? 100
             }
         const count = await store.redeliver(filter, clock.now())
-        if (count > 0) onRedeliver()
+        if (count > 0) onOwed()
         return count
       }
     }

@@ -20,6 +20,7 @@ const refused: Record<string, string[]> = {
     '64:ff9b::127.0.0.1', '64:ff9b::10.0.0.1', '64:ff9b::a9fe:a9fe', '64:ff9b:1::127.0.0.1', '64:ff9b:1:7f00:0:100::', '64:ff9b:1::8.8.8.8', '64:ff9b:1:a9fe:a9:fe00:808:808',
     '2002:7f00:1::', '2002:a00:1::1', '2002:a9fe:a9fe::8.8.8.8', '2001:0:808:808::', '2001::f5ff:fffe'
   ],
+  'not given out': ['1::1', '4000::1', '8000::1', 'a000::1', 'f000::1', 'fe00::1', '::fffe:a00:1', '::1:0:0:1', '200::1'],
   'no address': ['', 'localhost', '127.1', '0177.0.0.1', '0x7f.1', '2130706433', '8.8.8', '8.8.8.8.', ' 8.8.8.8', '8.8.8.8/32', '[::1]', '[2606:4700::1111]', '8.8.8.8:443', '1.1.1.256', '08.8.8.8']
 }
 const publicAddresses = [
@@ -46,11 +47,11 @@ test('one address is a range of its own', async (t) => {
   t.notOk(isAllowed('192.168.7.8'))
 })
 
-test('loopback, link-local and metadata need an entry of their own: a broad one does not open them', async (t) => {
-  const delicate = ['127.0.0.1', '0.0.0.0', '169.254.169.254', '168.63.129.16', '100.100.100.200', '::1', '::', 'fe80::1', 'fd00:ec2::254', 'fd20:ce::254', '::ffff:127.0.0.1', '64:ff9b::a9fe:a9fe', '2002:7f00:1::']
-  const broad = createAddressGuard(['0.0.0.0/0', '::/0', '100.64.0.0/10', '168.0.0.0/6', '126.0.0.0/7', '169.0.0.0/8', 'fc00::/7', 'fe00::/8', '::/96'])
+test('loopback, link-local, multicast, broadcast and metadata need an entry of their own: a broad one does not open them', async (t) => {
+  const delicate = ['127.0.0.1', '0.0.0.0', '169.254.169.254', '168.63.129.16', '100.100.100.200', '192.0.0.192', '224.0.0.1', '239.255.255.250', '255.255.255.255', '::1', '::', 'fe80::1', 'ff02::1', 'fd00:ec2::254', 'fd00:ec2::23', 'fd20:ce::254', 'fd00:42::42', '::ffff:127.0.0.1', '64:ff9b::a9fe:a9fe', '2002:7f00:1::']
+  const broad = createAddressGuard(['0.0.0.0/0', '::/0', '100.64.0.0/10', '168.0.0.0/6', '126.0.0.0/7', '169.0.0.0/8', '192.0.0.0/24', '255.0.0.0/8', 'fc00::/7', 'fe00::/7', '::/96'])
   for (const address of delicate) t.notOk(broad.isAllowed(address), address)
-  for (const address of ['10.0.0.1', '100.64.0.1', 'fd00:ec2::253', '224.0.0.1']) t.ok(broad.isAllowed(address), `${address}, which the broad ones do open`)
+  for (const address of ['10.0.0.1', '100.64.0.1', 'fd00:ec2::253', '192.0.0.191', '255.255.255.254', '4000::1']) t.ok(broad.isAllowed(address), `${address}, which the broad ones do open`)
   for (const [range, address] of Object.entries({
     '127.0.0.0/8': '127.0.0.1',
     '127.0.0.1/32': '127.0.0.1',
@@ -60,6 +61,10 @@ test('loopback, link-local and metadata need an entry of their own: a broad one 
     '100.100.100.200/32': '100.100.100.200',
     '::1/128': '::1',
     'fe80::/10': 'fe80::1',
+    '192.0.0.192/32': '192.0.0.192',
+    '224.0.0.0/4': '239.255.255.250',
+    '255.255.255.255/32': '255.255.255.255',
+    'ff02::/16': 'ff02::1',
     'fd00:ec2::254/128': 'fd00:ec2::254'
   })) t.ok(createAddressGuard([range]).isAllowed(address), range)
   t.ok(createAddressGuard(['127.0.0.0/8']).isAllowed('::ffff:127.0.0.1'), 'by whatever way')

@@ -8,6 +8,7 @@ import { test, type Test } from 'tap'
 import { createAddressGuard } from '../../src/callbacks/address-guard.ts'
 import type { CallbackAnswer } from '../../src/callbacks/outcome.ts'
 import { createCallbackSender, type CallbackSender } from '../../src/callbacks/sender.ts'
+import { createSharedLookup } from '../../src/callbacks/shared-lookup.ts'
 import { parseCallbackUrl, type CallbackUrl } from '../../src/protocol/callback-url.ts'
 import { createReceiver } from '../helpers/callback-receiver.ts'
 import { createLatch } from '../helpers/latch.ts'
@@ -310,7 +311,7 @@ test('a name that leads to a private address is refused when the socket connects
   t.equal(receiver.calls[0]!.headers.host, `a.example:${receiver.port}`)
 })
 
-test('names whose servers do not answer keep at most two lookups, whoever waits for them', async (t) => {
+test('names whose servers do not answer keep one lookup, whoever waits for them', async (t) => {
   const asked = fakeNameServer(t, Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`slow${index}.example`, [new Promise<string[]>(() => {})]])))
   const sender = createSender(t)
   const controller = new AbortController()
@@ -318,7 +319,26 @@ test('names whose servers do not answer keep at most two lookups, whoever waits 
   await new Promise((resolve) => { setImmediate(resolve) })
   controller.abort()
   for (const answer of await Promise.all(answers)) t.equal(answer.text, 'no answer in time')
-  t.same(asked, ['slow0.example', 'slow1.example'])
+  t.same(asked, ['slow0.example'])
+})
+
+test('a callback whose name was not looked up for the sake of others says so, one whose name was found before is sent', async (t) => {
+  const receiver = await createReceiver(t, { statusCode: 200, headers: { connection: 'close' } })
+  const dead = Array.from({ length: 20 }, (_, index) => `dead${index}.example`)
+  const asked = fakeNameServer(t, { 'alive.example': [['127.0.0.1']], 'other.example': [['127.0.0.1']], ...Object.fromEntries(dead.map((name) => [name, [new Promise<string[]>(() => {})]])) })
+  const sender = createCallbackSender(createAddressGuard(['127.0.0.0/8'], createSharedLookup(100)), [])
+  t.teardown(() => sender.close())
+  t.match(await send(sender, `http://alive.example:${receiver.port}/`), { statusCode: 200 })
+  const controller = new AbortController()
+  const waiting = dead.map((name) => send(sender, `http://${name}:${receiver.port}/`, controller.signal))
+  t.match(await send(sender, `http://other.example:${receiver.port}/`), { statusCode: null, isUnsent: true, text: 'other.example was not looked up in time: other names were slow' })
+  const alive = await send(sender, `http://alive.example:${receiver.port}/`)
+  t.match(alive, { statusCode: 200 })
+  t.equal(alive.isUnsent, undefined)
+  for (const answer of waiting.slice(1)) t.match(await answer, { statusCode: null, isUnsent: true })
+  controller.abort()
+  t.match(await waiting[0], { statusCode: null, text: 'no answer in time', isUnsent: undefined }, 'the one that had its turn is answered for')
+  t.same(asked, ['alive.example', 'dead0.example', 'alive.example'])
 })
 
 test('TLS: a certificate that nobody vouches for, or of another host, fails; a good one is fine', async (t) => {
@@ -360,6 +380,47 @@ test('what it tells never shows the URL: errors, and answers that quote it', asy
   ].map(async (url) => (await send(sender, url)).text))
   for (const text of texts) t.notMatch(text, /planted/)
   t.match(texts[0], /Route POST:… not found/)
+})
+
+test('of what a receiver quotes in a form of its own nothing of eight characters is left', async (t) => {
+  const sig = 'Ab3dEf6hIj9%2FKl2nOp5rSt8vWx1z%2bCd4fGh7jKl0%41'
+  const decoded = decodeURIComponent(sig)
+  const target = `/hooks/Xy7-key_1234567/run?v=1&sig=${sig}`
+  const forms: Record<string, string> = {
+    'lower-case escapes': target.replaceAll('%2F', '%2f'),
+    'upper-case escapes': target.replaceAll('%2b', '%2B'),
+    'all in lower case': target.toLowerCase(),
+    'all in upper case': decoded.toUpperCase(),
+    'JSON with escaped slashes': JSON.stringify(decoded).replaceAll('/', '\\/'),
+    'JSON with escaped characters': decoded.replaceAll('/', '\\u002f').replaceAll('+', '\\u002B'),
+    HTML: decoded.replaceAll('/', '&#x2F;').replaceAll('+', '&#43;'),
+    'escaped twice': encodeURIComponent(target),
+    'cut at its end': target.slice(0, -14),
+    'cut at its end, with dots': `${target.slice(0, target.indexOf('sig=') + 14)}...`,
+    'cut at its start': `...${decoded.slice(3)}`,
+    'cut in its middle': `${decoded.slice(0, 9)}[...]${decoded.slice(-9)}`,
+    'in lines': decoded.replace('Kl2n', '\nKl2n')
+  }
+  const secrets = [...decoded.split(/[/+]/), 'Xy7-key_1234567'].map((run) => run.toLowerCase())
+  let body = ''
+  const receiver = await createReceiver(t, () => ({ statusCode: 400, body }))
+  const sender = createSender(t)
+  for (const [form, quote] of Object.entries(forms)) {
+    body = `Cannot read ${quote} here`
+    const { text } = await send(sender, receiver.origin + target)
+    for (const run of secrets) {
+      for (let start = 0; start + 8 <= run.length; start++) if (text.toLowerCase().includes(run.slice(start, start + 8))) t.fail(`${form}: ${text}`)
+    }
+    t.match(text, /^Cannot read .* here$/s, form)
+  }
+  body = `sig ${decoded.slice(0, 8)}`
+  t.equal((await send(sender, receiver.origin + target)).text, 'sig …', 'at the end of the text too')
+})
+
+test('words that every URL has, and the code of a disabled workflow, are left in what a receiver says', async (t) => {
+  const body = 'workflows, TRIGGERS: WorkflowTriggerIsNotEnabled İ'
+  const receiver = await createReceiver(t, { statusCode: 400, body })
+  t.equal((await send(createSender(t), `${receiver.origin}/workflows/w/triggers/WorkflowTrigger/run?sp=%2Ftriggers%2FIsNotEnabled`)).text, body)
 })
 
 test('a short path and short parameters are left in what a receiver says', async (t) => {

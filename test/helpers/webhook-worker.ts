@@ -132,7 +132,8 @@ export async function createWebhookWorker (t: Test, options: WebhookWorkerOption
     subscriptionIds,
     deliveryIds,
     onJobEnded () {},
-    onRedeliver: deliveries.wake,
+    onOwed: deliveries.wake,
+    callbackDelayMs: 0,
     endOfJob: () => ({ status: 'canceled', failure: { code: 'JobCanceled', message: '', statusCode: 409 }, endedAt: clock.now(), expiresAt: clock.now() })
   })
   let gone = false

@@ -37,6 +37,9 @@ async function createDisplaced (t: Test): Promise<Displaced> {
 const ofGenuine = (parts: WebhookApp): string[] => sent(parts).filter((one) => one.startsWith('signature-w1-1'))
 const lemons = (...numbers: number[]): string[] => numbers.map((n) => `signature-w1-1 {"n":${n},"flavour":"lemon"}`)
 
+/** Between two versions of which the first was not proved: twice `callbacks.delaySeconds`. */
+const gapMs = 2000
+
 const filters: Record<string, object[]> = {
   'no event passes': [{ flavour: 'none' }],
   throws: [{ flavour: 'odd' }],
@@ -47,12 +50,13 @@ const filters: Record<string, object[]> = {
 for (const [name, forged] of Object.entries(filters)) {
   test(`a forged version with a filter that ${name} does not displace the true one: it gets its events, and cannot be unsubscribed`, async (t) => {
     const parts = await createDisplaced(t)
-    const { app, receiver, genuine, forge, lemon } = parts
+    const { app, receiver, clock, genuine, forge, lemon } = parts
     await lemon(1)
     const locations: string[] = []
     for (const [index, filter] of forged.entries()) {
       const subscribed = await forge(String(index + 2), filter)
       t.equal(subscribed.statusCode, 201)
+      await clock.advance(gapMs)
       locations.push(pathOf(subscribed.headers.location))
     }
     await lemon(2)
@@ -76,11 +80,12 @@ for (const [name, forged] of Object.entries(filters)) {
 
 test('what the true one is still owed behind a forged version goes to the next true version, though the engine unsubscribes the old one at once', async (t) => {
   const parts = await createDisplaced(t)
-  const { app, receiver, genuine, forge, lemon } = parts
+  const { app, receiver, clock, genuine, forge, lemon } = parts
   await forge('2', { flavour: 'none' })
   receiver.answer(503)
   await lemon(1)
   t.same(ofGenuine(parts), lemons(1))
+  await clock.advance(gapMs)
   receiver.answer(({ target }) => target.includes('sig=forged') ? 401 : 202)
   const saved = await subscribeHook(app, triggerUrl(receiver, 'w1', '3'), {}, { flavour: 'lemon' })
   await unsubscribe(app, genuine)
@@ -148,4 +153,32 @@ test('a forged URL that is unsubscribed at once gives the place back', async (t)
   await unsubscribe(app, forged)
   await settle(parts)
   t.same(sent(parts), ['signature-w1-1 {"n":1}'])
+})
+
+test('versions that come faster than they can be tried, or too many of them, are refused: the true one gets its events meanwhile', async (t) => {
+  const parts = await createDisplaced(t)
+  const { app, clock, forge } = parts
+  const codes: number[] = []
+  for (let n = 2; n < 62; n++) {
+    const answer = await forge(String(n))
+    codes.push(answer.statusCode)
+    if (answer.statusCode === 429) t.match([answer.headers['retry-after'], answer.json()], ['10', { error: { code: 'TooManyVersions' } }])
+    if (n % 10 === 0) await publish(app, { n, flavour: 'lemon' })
+    await clock.advance(gapMs * 0.45)
+  }
+  t.ok(codes.includes(201) && codes.filter((code) => code === 429).length > 20)
+  await clock.advance(gapMs)
+  t.same(ofGenuine(parts), lemons(10, 20, 30, 40, 50, 60))
+})
+
+test('with nothing to try them by, at most eight unproved versions stand before the true one', async (t) => {
+  const parts = await createDisplaced(t)
+  const codes: number[] = []
+  for (let n = 2; n < 14; n++) {
+    codes.push((await parts.forge(String(n))).statusCode)
+    await parts.clock.advance(gapMs)
+  }
+  t.same(codes, [...Array<number>(8).fill(201), ...Array<number>(4).fill(429)])
+  await parts.lemon(1)
+  t.same(ofGenuine(parts), lemons(1))
 })

@@ -90,6 +90,15 @@ test('a hook that throws what is no Error refuses all the same, as on any route 
   t.same([refused.statusCode, refused.json()], [401, { problem: 'who are you?' }])
 })
 
+test('an Ajv with verbose writes no input to the log', async (t) => {
+  const { app, logs } = await createApp(t, {}, { ajv: { customOptions: { verbose: true } } })
+  addCakes(app)
+  const refused = await order(app, { flavour: { secret: 'S3cret' } })
+  t.match(refused.json(), { error: { code: 'InvalidRequest', details: [{ path: 'body/flavour', message: 'must be string' }] } })
+  t.match(logs.find(({ err }) => err !== undefined), { err: { code: 'FST_ERR_VALIDATION', validation: [{ instancePath: '/flavour', keyword: 'type', params: { type: 'string' } }] } })
+  t.notMatch(JSON.stringify(logs), /S3cret|parentSchema|"schema"/)
+})
+
 test('setSchemaErrorFormatter and attachValidation of the host keep their meaning, but no job starts from a body that does not fit', async (t) => {
   const { app } = await createApp(t)
   app.setSchemaErrorFormatter(() => new Error('in our own words'))

@@ -16,6 +16,14 @@ test('the plugin is the default export and the named one', async (t) => {
   t.type(app.logicApps.jobs.get, 'function')
 })
 
+test('the host is given what it may use, and nothing of what is for the plugin itself', async (t) => {
+  const { app } = await createApp(t)
+  const { jobs, subscriptions, deliveries } = app.logicApps
+  t.same([jobs, subscriptions, deliveries].map((face) => Object.keys(face).toSorted()), [
+    ['cancel', 'complete', 'fail', 'get', 'list'], ['list', 'remove', 'resume'], ['attempts', 'list', 'redeliver']
+  ])
+})
+
 test('registered again in the same scope, or in one below it, it throws', async (t) => {
   const { app } = await createApp(t)
   await t.rejects(Promise.resolve(app.register(logicApps, options())), { code: 'FST_LOGIC_APPS_ALREADY_REGISTERED' })

@@ -22,7 +22,7 @@ const serializers = {
 interface Parts extends TestApp { receiver: Receiver }
 
 async function start (t: Test, file: string, clock: Parts['clock'], receiver: Receiver): Promise<Parts> {
-  const { app, logs } = createServer({ logger: { level: 'trace', serializers } as never })
+  const { app, logs } = createServer({ logger: { level: 'trace', serializers } as never, ajv: { customOptions: { verbose: true } } })
   t.teardown(() => closeApp(app, clock))
   await app.register(fastifyLogicApps, {
     store: sqliteStore({ file }), clock, baseUrl: 'https://api.example', callbacks: { ...localCallbacks, scheduleSeconds: [0, 5], onDead () { throw new Error('no') } }

@@ -55,7 +55,7 @@ for (const { name, replies, delivery: status, subscription, news } of rows) {
       const [delivery] = await worker.list()
       t.match(delivery, { status, attempts: 1 })
       t.equal((await store.getSubscription(record.number))?.status, subscription)
-      t.equal((await store.getSubscription(record.number))?.failingSince ?? null, status === 'pending' ? clock.now() : null)
+      t.equal((await store.getSubscription(record.number))?.failingSince ?? null, status === 'pending' || news[0] === 'dead' ? clock.now() : null)
       const [attempt, ...others] = (await store.getAttempts(delivery!.number))!
       t.same(others, [])
       const { statusCode = null, text = '' } = typeof reply === 'number' ? { statusCode: reply } : reply
@@ -192,6 +192,37 @@ test('a whole schedule that fails after days without a success suspends it', asy
   t.same(worker.news.map(({ outcome }) => outcome), ['dead', 'suspended'])
 })
 
+test('a subscription of which everything was refused for good for five days is suspended', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  const record = await worker.subscribe(url)
+  sender.receive = () => 400
+  await orders.publish({ n: 1 })
+  await clock.advance(0)
+  clock.jump(5 * dayMs - 1)
+  await orders.publish({ n: 2 })
+  await clock.advance(0)
+  t.match(await store.getSubscription(record.number), { status: 'active', failingSince: record.createdAt })
+  clock.jump(1)
+  await orders.publish({ n: 3 })
+  await clock.advance(0)
+  t.match(await store.getSubscription(record.number), { status: 'suspended' })
+  t.same((await worker.list()).map(({ status, attempts }) => [status, attempts]), Array(3).fill(['dead', 1]))
+  t.same(worker.news.map(({ outcome }) => outcome), ['dead', 'dead', 'suspended'])
+})
+
+test('refused for good and then taken, a subscription begins its five days anew', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)
+  const record = await worker.subscribe(url)
+  for (const reply of [400, 200, 400]) {
+    sender.receive = () => reply
+    await orders.publish({ reply })
+    await clock.advance(0)
+    clock.jump(5 * dayMs)
+  }
+  t.match(await store.getSubscription(record.number), { status: 'active', failingSince: clock.now() - 5 * dayMs })
+  t.same(worker.news.map(({ outcome }) => outcome), ['dead', 'dead'])
+})
+
 test('one success within the five days begins them anew', async (t) => {
   const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t, { schedule: Array<number>(400).fill(3600) })
   const record = await worker.subscribe(url)
@@ -238,10 +269,23 @@ for (const { name, url, policy, answer } of stricter) {
     t.same(await store.getAttempts(1), [{ at: clock.now(), durationMs: 0, statusCode: null, answer }])
     t.match(worker.news, [{ outcome: 'dead', statusCode: null, urlHint: record.urlHint }])
     t.match(worker.logs.find(({ msg }) => msg === 'callback given up'), { answer })
-    t.match(await store.getSubscription(record.number), { status: 'active', failingSince: null })
+    t.match(await store.getSubscription(record.number), { status: 'active', failingSince: clock.now() })
     t.notMatch(JSON.stringify([worker.logs, worker.news]), /S3cret/)
   })
 }
+
+test('a subscription whose host is off the list for five days is suspended', async (t) => {
+  const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t, { policy: { allowedHosts: ['b.example'] } })
+  const record = await worker.subscribe('https://a.example/x?sig=S3cret')
+  await orders.publish({ n: 1 })
+  await clock.advance(0)
+  clock.jump(5 * dayMs)
+  await orders.publish({ n: 2 })
+  await clock.advance(0)
+  t.equal(sender.sent.length, 0)
+  t.match(await store.getSubscription(record.number), { status: 'suspended' })
+  t.same(worker.news.map(({ outcome }) => outcome), ['dead', 'suspended'])
+})
 
 test('a URL that is read more strictly than when it was kept is not sent to either', async (t) => {
   const { clock, sender, orders, store, ...worker } = await createWebhookWorker(t)

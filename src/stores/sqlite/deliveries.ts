@@ -83,15 +83,49 @@ export function oweJobEnd (transaction: Transaction, job: number, { body, dueAt 
 /** Part of a WHERE, for two lists as JSON. */
 const claimable = 'operation IN (SELECT value FROM json_each(?)) AND host NOT IN (SELECT value FROM json_each(?))'
 const claimableValues = ({ operations, exceptHosts }: DeliveryClaimRequest): [string, string] => [JSON.stringify(operations), JSON.stringify(exceptHosts)]
+/** So many are looked through in the order they are due. When none of them can be had, hosts are gone through instead. */
+const frontSize = 1000
 
-export function findDueDeliveries ({ sql }: Transaction, request: DeliveryClaimRequest): number[] {
-  return sql(`SELECT number FROM deliveries WHERE due_at <= ? AND ${claimable} ORDER BY due_at, number LIMIT ?`)
-    .all(request.now, ...claimableValues(request), request.limit).map((row) => row.number as number)
+export function findDueDeliveries (transaction: Transaction, request: DeliveryClaimRequest): number[] {
+  const { sql } = transaction
+  const { now, limit } = request
+  const front = sql(`
+    SELECT number FROM (SELECT number, operation, host FROM deliveries WHERE due_at <= ? ORDER BY due_at, number LIMIT ${frontSize})
+    WHERE ${claimable} LIMIT ?`
+  ).all(now, ...claimableValues(request), limit)
+  const isBlocked = front.length === 0 && sql(`SELECT 1 FROM deliveries WHERE due_at <= ? ORDER BY due_at, number LIMIT 1 OFFSET ${frontSize}`).get(now) !== undefined
+  if (!isBlocked) return front.map(({ number }) => number as number)
+  return placesOf(transaction, request)
+    .flatMap(({ operation, host }) => sql('SELECT number, due_at FROM deliveries WHERE operation = ? AND host = ? AND due_at <= ? ORDER BY due_at, number LIMIT ?')
+      .all(operation, host, now, limit) as { number: number, due_at: number }[])
+    .sort((one, other) => one.due_at - other.due_at || one.number - other.number)
+    .slice(0, limit)
+    .map(({ number }) => number)
 }
 
-export function nextDeliveryDueAt ({ sql }: Transaction, request: DeliveryClaimRequest): number | null {
-  return sql(`SELECT due_at AS due FROM deliveries WHERE due_at > ? AND ${claimable} ORDER BY due_at LIMIT 1`)
-    .get(request.now, ...claimableValues(request))?.due as number | undefined ?? null
+export function nextDeliveryDueAt (transaction: Transaction, request: DeliveryClaimRequest): number | null {
+  const { sql } = transaction
+  const { now } = request
+  const front = sql(`
+    SELECT min(due_at) AS due FROM (SELECT due_at, operation, host FROM deliveries WHERE due_at > ? ORDER BY due_at, number LIMIT ${frontSize})
+    WHERE ${claimable}`
+  ).get(now, ...claimableValues(request))!.due as number | null
+  if (front !== null || sql(`SELECT 1 FROM deliveries WHERE due_at > ? ORDER BY due_at, number LIMIT 1 OFFSET ${frontSize}`).get(now) === undefined) return front
+  const times = placesOf(transaction, request).map(({ operation, host }) =>
+    sql('SELECT min(due_at) AS due FROM deliveries WHERE operation = ? AND host = ? AND due_at > ?').get(operation, host, now)!.due as number | null)
+  return times.reduce((first, time) => time === null || (first !== null && first < time) ? first : time, null)
+}
+
+/** Where something is owed that may be claimed. From one host to the next in the index: what is owed to closed ones is passed over. */
+function placesOf ({ sql }: Transaction, request: DeliveryClaimRequest): { operation: string, host: string }[] {
+  return sql(`
+    WITH RECURSIVE places (operation, host) AS (
+      SELECT value, (SELECT min(host) FROM deliveries WHERE operation = value AND due_at IS NOT NULL) FROM json_each(?1)
+      UNION ALL
+      SELECT operation, (SELECT min(host) FROM deliveries WHERE operation = places.operation AND host > places.host AND due_at IS NOT NULL)
+      FROM places WHERE host IS NOT NULL)
+    SELECT operation, host FROM places WHERE host IS NOT NULL AND host NOT IN (SELECT value FROM json_each(?2))`
+  ).all(...claimableValues(request)) as { operation: string, host: string }[]
 }
 
 /** `undefined` when its subscription is gone or suspended: that came while the delivery was under way. */

@@ -59,6 +59,8 @@ const migrations = [`
     topic TEXT,
     job INTEGER,
     status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'superseded')),
+    -- superseded: what it was before, and will be if it has its place again
+    status_before TEXT,
     -- events up to this one are not owed to it
     after_event INTEGER NOT NULL,
     -- the superseded one that takes its place again if it turns out false
@@ -143,6 +145,7 @@ const migrations = [`
     body TEXT
   ) STRICT;
   CREATE INDEX deliveries_due ON deliveries (due_at, number, operation, host) WHERE due_at IS NOT NULL;
+  CREATE INDEX deliveries_host ON deliveries (operation, host, due_at) WHERE due_at IS NOT NULL;
   CREATE UNIQUE INDEX deliveries_event ON deliveries (event, subscription) WHERE event IS NOT NULL;
   CREATE INDEX deliveries_subscription ON deliveries (subscription, status);
   CREATE INDEX deliveries_worker ON deliveries (worker) WHERE worker IS NOT NULL;

@@ -245,7 +245,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
       return Math.max(jobs.length, ...others)
     },
 
-    subscribe: (subscription) => write((transaction) => subscribe(transaction, subscription)),
+    subscribe: (subscription, limits) => write((transaction) => subscribe(transaction, subscription, limits)),
     getSubscription: (number) => connection.read((transaction) => readSubscription(transaction, number)),
     listSubscriptions: (filter) => connection.read((transaction) => listSubscriptions(transaction, filter)),
     resume: (number) => write((transaction) => resumeSubscription(transaction, number)),

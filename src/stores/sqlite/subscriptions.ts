@@ -1,5 +1,5 @@
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite'
-import type { NewSubscription, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus } from '../../work/store.ts'
+import type { NewSubscription, SubscribeOutcome, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus, VersionLimits } from '../../work/store.ts'
 import type { Transaction } from './connection.ts'
 import { whereOf } from './where.ts'
 
@@ -82,30 +82,30 @@ export function insertSubscription ({ sql }: Transaction, subscription: NewSubsc
     .run(...Object.values(values)).lastInsertRowid)
 }
 
-export function subscribe (transaction: Transaction, subscription: NewSubscription): { outcome: 'created' | 'repeated', subscription: SubscriptionRecord } {
+export function subscribe (transaction: Transaction, subscription: NewSubscription, limits?: VersionLimits): SubscribeOutcome {
   const { sql } = transaction
   const same = sql('SELECT number, status FROM subscriptions WHERE url_digest = ? AND operation = ? AND owner = ?')
     .get(subscription.urlDigest, subscription.operation, subscription.owner) as { number: number, status: SubscriptionStatus } | undefined
   if (same?.status === 'active') {
-    reseal(transaction, same.number, subscription)
+    renew(transaction, same.number, subscription)
     return { outcome: 'repeated', subscription: readSubscription(transaction, same.number)! }
   }
-  const before = subscription.versionlessDigest === null
-    ? undefined
-    : sql(`SELECT number, after_event FROM subscriptions
-        WHERE versionless_digest = ? AND operation = ? AND owner = ? AND status <> 'superseded' AND number IS NOT ? ORDER BY status LIMIT 1`)
-      .get(subscription.versionlessDigest, subscription.operation, subscription.owner, same?.number ?? null) as { number: number, after_event: number } | undefined
+  const before = versionBefore(transaction, subscription, same?.number)
+  if (same === undefined && before !== undefined && limits !== undefined && isCrowded(transaction, before, subscription, limits)) {
+    return { outcome: 'crowded', subscription: before }
+  }
   const predecessor = before?.number ?? null
   // Events that are on their way to the one before are owed to this one.
-  const number = same?.number ?? insertSubscription(transaction, subscription, { job: null, afterEvent: before?.after_event ?? lastEvent(transaction), predecessor })
+  const number = same?.number ??
+    insertSubscription(transaction, withoutTrackingOf(before, subscription), { job: null, afterEvent: before?.afterEvent ?? lastEvent(transaction), predecessor })
   if (same !== undefined) {
     // The engine repeats itself: it is there, so whatever suspended or superseded it is over.
     unlink(transaction, number)
-    reseal(transaction, number, subscription)
+    renew(transaction, number, subscription)
     sql("UPDATE subscriptions SET status = 'active', failing_since = NULL, predecessor = ? WHERE number = ?").run(predecessor, number)
   }
   if (before !== undefined) {
-    sql("UPDATE subscriptions SET status = 'superseded' WHERE number = ?").run(before.number)
+    sql("UPDATE subscriptions SET status = 'superseded', status_before = status WHERE number = ?").run(before.number)
     // From all of them: the engine unsubscribes the old version now, and what that one is owed would go with it.
     const past = findPast(transaction, number)
     takeOver(transaction, past, number, subscription.createdAt)
@@ -114,16 +114,40 @@ export function subscribe (transaction: Transaction, subscription: NewSubscripti
   return { outcome: same === undefined ? 'created' : 'repeated', subscription: readSubscription(transaction, number)! }
 }
 
-/** The same URL again, perhaps sealed with a newer secret: so a rotation comes to an end. */
-function reseal ({ sql }: Transaction, number: number, { sealedUrl }: NewSubscription): void {
-  sql('UPDATE subscriptions SET sealed_url = ? WHERE number = ?').run(sealedUrl, number)
+/** The one in whose place a new version comes. */
+function versionBefore ({ sql }: Transaction, { versionlessDigest, operation, owner }: NewSubscription, except?: number): SubscriptionRecord | undefined {
+  if (versionlessDigest === null) return undefined
+  const row = sql(`
+    SELECT * FROM subscriptions WHERE versionless_digest = ? AND operation = ? AND owner = ? AND status <> 'superseded' AND number IS NOT ?
+    ORDER BY status LIMIT 1`
+  ).get(versionlessDigest, operation, owner, except ?? null)
+  return row === undefined ? undefined : toSubscription(row)
+}
+
+function isCrowded (transaction: Transaction, before: SubscriptionRecord, { createdAt }: NewSubscription, { maxUnproved, gapMs }: VersionLimits): boolean {
+  const unproved = findPast(transaction, before.number).length
+  // A clock that was put back must not keep a workflow out.
+  return unproved >= maxUnproved || (unproved > 0 && createdAt >= before.createdAt && createdAt - before.createdAt < gapMs)
+}
+
+/** Where both came with the same headers, these name the old version: its late unsubscribe must not end the new one. */
+function withoutTrackingOf (before: SubscriptionRecord | undefined, subscription: NewSubscription): NewSubscription {
+  const { clientTrackingId, operationName } = subscription.tracking
+  const isSame = clientTrackingId !== undefined && clientTrackingId === before?.tracking.clientTrackingId && operationName === before.tracking.operationName
+  return isSame ? { ...subscription, tracking: {} } : subscription
+}
+
+/** The same URL again: what it says now counts, and it is sealed with the newest secret, so that a rotation comes to an end. */
+function renew ({ sql }: Transaction, number: number, { sealedUrl, input, tracking }: NewSubscription): void {
+  sql('UPDATE subscriptions SET sealed_url = ?, input = ?, client_tracking_id = ?, operation_name = ?, workflow_run_id = ?, workflow_id = ? WHERE number = ?')
+    .run(sealedUrl, input, tracking.clientTrackingId ?? null, tracking.operationName ?? null, tracking.workflowRunId ?? null, tracking.workflowId ?? null, number)
 }
 
 /** The caller of a job subscribes again with the same URL: it is there, so whatever suspended it is over. */
 export function renewJobSubscription (transaction: Transaction, job: number, subscription: NewSubscription): void {
   const number = transaction.sql('SELECT number FROM subscriptions WHERE job = ?').get(job)?.number as number | undefined
   if (number === undefined) return
-  reseal(transaction, number, subscription)
+  renew(transaction, number, subscription)
   resumeSubscription(transaction, number)
 }
 
@@ -191,8 +215,13 @@ export function leaveRow (transaction: Transaction, number: number, now: number)
   unlink(transaction, number)
   if (predecessor === null) return
   sql('UPDATE subscriptions SET predecessor = NULL WHERE number = ?').run(number)
-  if (status !== 'superseded') sql("UPDATE subscriptions SET status = 'active' WHERE number = ?").run(predecessor)
+  if (status !== 'superseded') sql('UPDATE subscriptions SET status = status_before WHERE number = ?').run(predecessor)
   takeOver(transaction, [number], predecessor, now)
+  // It may be suspended as it was before: that is ended by a new subscribe alone, and this one was none.
+  sql(`
+    UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ?1 WHERE subscription = ?2 AND status = 'pending' AND worker IS NULL
+      AND (SELECT status FROM subscriptions WHERE number = ?2) = 'suspended'`
+  ).run(now, predecessor)
 }
 
 /** Its status, and which one it took the place of, if that one is still there. */
