@@ -1,0 +1,85 @@
+import type { ClaimedJob, ClaimRequest, ClaimResult } from '../../work/store.ts'
+import type { Transaction } from './connection.ts'
+import { columns, toRecord } from './jobs.ts'
+import { newTicket, type Tickets } from './tickets.ts'
+import { keepWorker } from './workers.ts'
+
+interface Due {
+  operation: string
+  /** Some may run now. */
+  queued: boolean
+  /** The time of some has come. */
+  waited: boolean
+}
+
+/** What a claim would find, and when the next is due: one statement without locks, since most wake-ups find nothing. */
+export async function findDue ({ sql }: Pick<Transaction, 'sql'>, { operations, now }: ClaimRequest): Promise<{ due: Due[], nextDueAt: number | null }> {
+  const rows = await sql(`
+    SELECT operation,
+      EXISTS (SELECT 1 FROM @.jobs WHERE jobs.operation = asked.operation AND status = 'queued' AND ticket IS NOT NULL) AS queued,
+      EXISTS (SELECT 1 FROM @.jobs WHERE jobs.operation = asked.operation AND ticket IS NULL AND due_at <= $2) AS waited,
+      (SELECT min(due_at) FROM @.jobs WHERE jobs.operation = asked.operation AND ticket IS NULL AND due_at > $2) AS next
+    FROM unnest($1::text[]) AS asked (operation)`, operations.map(({ operation }) => operation), now)
+  const times = rows.flatMap(({ next }) => next === null ? [] : [next as number])
+  return {
+    due: rows.filter(({ queued, waited }) => queued === true || waited === true) as unknown as Due[],
+    nextDueAt: times.length === 0 ? null : Math.min(...times)
+  }
+}
+
+/** Claims of what `findDue` found. */
+export async function claimJobs (transaction: Transaction, tickets: Tickets, request: ClaimRequest, due: Due[], worker: string): Promise<ClaimResult['jobs']> {
+  await keepWorker(transaction, worker)
+  // pg-boss's fetch joins what it picks to its table. While the planner believes that table to be small, right after a
+  // burst, it would do so in a nested loop: seconds instead of milliseconds.
+  await transaction.sql('SET LOCAL enable_nestloop = off')
+  const jobs: ClaimedJob[] = []
+  for (const { operation, limit } of request.operations) {
+    const found = due.find((entry) => entry.operation === operation)
+    const room = Math.min(limit, request.limit - jobs.length)
+    if (found === undefined || room <= 0) continue
+    const waited = found.waited ? await admit(transaction, tickets, operation, request.now, room) : []
+    const fetched = await tickets.fetch(transaction, operation, room)
+    if (fetched.length === 0) continue
+    const begun = await begin(transaction, tickets, operation, fetched, request.now, worker)
+    // Those that waited first, as they were admitted, then the oldest.
+    const place = ({ number }: ClaimedJob): number => waited.includes(number) ? waited.indexOf(number) - waited.length : number
+    jobs.push(...begun.sort((a, b) => place(a) - place(b)))
+  }
+  return jobs
+}
+
+/** Work whose time has come gets a ticket: what has waited longest first. Resolves to the numbers. */
+async function admit (transaction: Transaction, tickets: Tickets, operation: string, now: number, limit: number): Promise<number[]> {
+  const rows = await transaction.sql(`
+    SELECT number FROM @.jobs WHERE operation = $1 AND ticket IS NULL AND due_at <= $2
+    ORDER BY due_at, number LIMIT ${limit} FOR UPDATE SKIP LOCKED`, operation, now)
+  const admitted = rows.map(({ number }) => ({ number: number as number, operation, ticket: newTicket() }))
+  const numbers = admitted.map(({ number }) => number)
+  if (admitted.length === 0) return []
+  await transaction.sql(`
+    UPDATE @.jobs SET ticket = admitted.ticket FROM unnest($1::bigint[], $2::uuid[]) AS admitted (number, ticket)
+    WHERE jobs.number = admitted.number AND jobs.number = ANY ($1)`, numbers, admitted.map(({ ticket }) => ticket))
+  await tickets.write(transaction, admitted, true)
+  return numbers
+}
+
+async function begin (transaction: Transaction, tickets: Tickets, operation: string, fetched: string[], now: number, worker: string): Promise<ClaimedJob[]> {
+  // A deadline stays, so that it outlives the worker that now takes it.
+  const rows = await transaction.sql(`
+    UPDATE @.jobs SET status = 'running', worker = $2, attempt = attempt + 1, started_at = coalesce(started_at, $3),
+      due_at = CASE WHEN status = 'running' THEN due_at END
+    WHERE ticket = ANY ($1) AND worker IS NULL
+    RETURNING ${columns}, input, ticket, due_at`, fetched, worker, now)
+  if (rows.length < fetched.length) await sortOut(transaction, tickets, operation, fetched.filter((ticket) => !rows.some((row) => row.ticket === ticket)))
+  return rows.map((row) => ({ ...toRecord(row), input: row.input as string, due: row.due_at === null ? 'run' : 'deadline' }))
+}
+
+/**
+ * Tickets without work: pg-boss takes one whose job has run for a day for abandoned. That job has a worker, and its
+ * ticket stays claimed until it ends. A ticket that no job knows is none.
+ */
+async function sortOut (transaction: Transaction, tickets: Tickets, operation: string, fetched: string[]): Promise<void> {
+  const known = await transaction.sql('SELECT ticket FROM @.jobs WHERE ticket = ANY ($1)', fetched)
+  await tickets.remove(transaction, fetched.filter((ticket) => !known.some((row) => row.ticket === ticket)).map((ticket) => ({ operation, ticket })))
+}

@@ -1,0 +1,153 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { StoreUnavailableError } from '../../errors.ts'
+import { explain, isLost, sqlState } from './errors.ts'
+import type { PgModule, PostgresClient, PostgresPool, PostgresQuery, PostgresResult } from './dependencies.ts'
+
+export type Row = Record<string, unknown>
+
+/** Where pg-boss runs its statements. */
+export interface BossDatabase {
+  executeSql (text: string, values?: unknown[]): Promise<{ rows: Row[] }>
+}
+
+export interface Transaction {
+  /** `@.` in a statement stands for the schema. */
+  sql (text: string, ...values: unknown[]): Promise<Row[]>
+  /** How many rows a statement changed. */
+  change (text: string, ...values: unknown[]): Promise<number>
+  /** Other replicas are told with the commit. */
+  tell (): void
+  /** Several statements without values. */
+  script (text: string): Promise<void>
+  /** For pg-boss, to join this transaction. */
+  boss: BossDatabase
+}
+
+export interface Connection {
+  /** One statement, which is a transaction of its own. */
+  sql (text: string, ...values: unknown[]): Promise<Row[]>
+  /** All of `work` is on disk when this resolves, or none of it when it rejects. `work` may run several times. */
+  write<T> (work: (transaction: Transaction) => Promise<T>): Promise<T>
+  /** A connection to keep, for LISTEN. */
+  take (): Promise<PostgresClient>
+  /** For what pg-boss does on its own account. */
+  boss: BossDatabase
+  close (): Promise<void>
+}
+
+export interface ConnectionParts {
+  pg: PgModule
+  pool: PostgresPool
+  /** Whether the pool is ours to end. */
+  owned: boolean
+  schema: string
+  /** What goes before a commit that other replicas are told of. */
+  notify: string
+  timeoutMs: number
+}
+
+/** Of a transaction that was the victim of a deadlock, or lost against another at the same row. */
+const retryStates = ['40001', '40P01']
+const maxTries = 5
+const isAnyError = (): boolean => true
+
+export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }: ConnectionParts): Connection {
+  let closed = false
+  const texts = new Map<string, string>()
+  // Limits of the server's own, for all that we do: a replica that is frozen in the middle of a transaction, or one
+  // that waits for a lock, must not hold up the others for ever. SET LOCAL, so that a pooler and a pool of the host's do.
+  const begin = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`
+  // Every bigint of ours is a safe integer.
+  const types: NonNullable<PostgresQuery['types']> = { getTypeParser: (oid, format) => oid === 20 ? Number : pg.types.getTypeParser(oid, format) }
+
+  function textOf (text: string): string {
+    let known = texts.get(text)
+    if (known === undefined) texts.set(text, known = text.replaceAll('@.', `${schema}.`))
+    return known
+  }
+
+  const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values, types })
+
+  /** `pg` reports a socket that never answers only if asked to. Longer than the server's limit, so that its error comes first. */
+  async function run (client: PostgresClient, query: PostgresQuery): Promise<PostgresResult> {
+    try {
+      return await client.query({ ...query, query_timeout: timeoutMs + 2000 })
+    } catch (error) {
+      throw explain(error)
+    }
+  }
+
+  async function use<T> (work: (client: PostgresClient) => Promise<T>, isBroken: (error: unknown) => boolean = isLost): Promise<T> {
+    if (closed) throw new StoreUnavailableError('the store on PostgreSQL is closed')
+    const client = await take()
+    // A connection that breaks while we hold it says so by an event, too; the statement under way rejects.
+    const onError = (): void => {}
+    client.on('error', onError)
+    let broken: Error | undefined
+    try {
+      return await work(client)
+    } catch (error) {
+      if (isBroken(error)) broken = error as Error
+      throw error
+    } finally {
+      client.removeListener('error', onError)
+      client.release(broken)
+    }
+  }
+
+  async function take (): Promise<PostgresClient> {
+    try {
+      return await pool.connect()
+    } catch (error) {
+      throw explain(error)
+    }
+  }
+
+  async function attempt<T> (work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return await use(async (client) => {
+      await run(client, { text: begin })
+      let commit = 'COMMIT'
+      try {
+        const result = await work({
+          tell: () => { commit = `${notify}; COMMIT` },
+          sql: async (text, ...values) => (await run(client, ours(text, values))).rows,
+          change: async (text, ...values) => (await run(client, ours(text, values))).rowCount ?? 0,
+          script: async (text) => { await run(client, { text: textOf(text) }) },
+          boss: { executeSql: (text, values) => run(client, values === undefined ? { text } : { text, values }) }
+        })
+        await run(client, { text: commit })
+        return result
+      } catch (error) {
+        // On a lost connection the server rolls back by itself.
+        if (!isLost(error)) await run(client, { text: 'ROLLBACK' })
+        throw error
+      }
+    })
+  }
+
+  return {
+    sql: async (text, ...values) => await use(async (client) => (await run(client, ours(text, values))).rows),
+
+    async write (work) {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await attempt(work)
+        } catch (error) {
+          if (!retryStates.includes(sqlState(error) ?? '') || tries === maxTries) throw error
+        }
+        // Others work in real time, so this is no matter for the Clock.
+        await delay(Math.random() * 20 * tries)
+      }
+    },
+
+    take,
+    // pg-boss sends whole transactions as one text. When one fails half-way, its connection is left within it.
+    boss: { executeSql: async (text, values) => await use((client) => run(client, values === undefined ? { text } : { text, values }), isAnyError) },
+
+    async close () {
+      if (closed) return
+      closed = true
+      if (owned) await pool.end()
+    }
+  }
+}

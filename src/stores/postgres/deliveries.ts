@@ -1,0 +1,162 @@
+import type {
+  Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord, DeliveryStatus
+} from '../../work/store.ts'
+import type { Row, Transaction } from './connection.ts'
+import { toBytes } from './subscriptions.ts'
+import { whereOf } from './where.ts'
+import { keepWorker } from './workers.ts'
+
+/*
+ * Callbacks owed. They are claimed from their own table, without tickets: which of them may be sent depends on their
+ * host and their subscription, they move from one subscription to another, and dead ones come back. A ticket for each
+ * would be written anew with every such change.
+ */
+
+type Reads = Pick<Transaction, 'sql'>
+
+export function toDelivery (row: Row): DeliveryRecord {
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    owner: row.owner as string,
+    subscription: row.subscription as number,
+    subscriptionCreatedAt: row.subscription_created_at as number,
+    urlHint: row.url_hint as string,
+    status: row.status as DeliveryStatus,
+    attempts: row.attempts as number,
+    createdAt: row.created_at as number,
+    dueAt: row.due_at as number | null,
+    endedAt: row.ended_at as number | null,
+    event: row.event as number | null,
+    job: row.job as number | null
+  }
+}
+
+export interface OwedEvent { subscription: number, dueAt: number | null }
+
+/**
+ * Deliveries of an event for those of these subscriptions that are still there, dead from the start where `dueAt` is
+ * null. An event is owed once: resolves to those to whom it was not owed yet, with the numbers of their deliveries.
+ */
+export async function oweEvent ({ sql }: Reads, event: number, owed: OwedEvent[], now: number): Promise<Map<number, number>> {
+  if (owed.length === 0) return new Map()
+  const rows = await sql(`
+    INSERT INTO @.deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, event)
+    SELECT operation, owner, number, created_at, url_hint, host, CASE WHEN owed.due_at IS NULL THEN 'dead' ELSE 'pending' END,
+      owed.due_at, CASE WHEN owed.due_at IS NULL THEN $4::bigint END, $4, $3
+    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS owed (subscription, due_at, place)
+      JOIN @.subscriptions ON subscriptions.number = owed.subscription
+    ORDER BY place ON CONFLICT DO NOTHING RETURNING number, subscription`,
+  owed.map(({ subscription }) => subscription), owed.map(({ dueAt }) => dueAt), event, now)
+  return new Map(rows.map((row) => [row.subscription as number, row.number as number]))
+}
+
+/** The end of a job is owed to its subscription. A suspended one gets a dead letter, which can be sent when it is resumed. */
+export async function oweJobEnds ({ sql }: Reads, ends: { job: number, callback: Callback, now: number }[]): Promise<void> {
+  if (ends.length === 0) return
+  await sql(`
+    INSERT INTO @.deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, job, body)
+    SELECT operation, owner, number, created_at, url_hint, host, CASE WHEN status = 'active' THEN 'pending' ELSE 'dead' END,
+      CASE WHEN status = 'active' THEN ended.due_at END, CASE WHEN status = 'active' THEN NULL ELSE ended.now END, ended.now, ended.job, ended.body
+    FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS ended (job, body, due_at, now)
+      JOIN @.subscriptions ON subscriptions.job = ended.job`,
+  ends.map(({ job }) => job), ends.map(({ callback }) => callback.body), ends.map(({ callback }) => callback.dueAt), ends.map(({ now }) => now))
+}
+
+/** Whether some are due, and when the next is. */
+export async function findDueDeliveries ({ sql }: Reads, { operations, exceptHosts, limit, now }: DeliveryClaimRequest): Promise<{ found: boolean, nextDueAt: number | null }> {
+  const claimable = 'due_at IS NOT NULL AND operation = ANY ($2) AND host <> ALL ($3)'
+  const [row] = await sql(`
+    SELECT EXISTS (SELECT 1 FROM @.deliveries WHERE due_at <= $1 AND ${claimable}) AS found,
+      (SELECT due_at FROM @.deliveries WHERE due_at > $1 AND ${claimable} ORDER BY due_at LIMIT 1) AS next`, now, operations, exceptHosts)
+  return { found: row!.found === true && limit > 0, nextDueAt: row!.next as number | null }
+}
+
+export async function claimDeliveries (transaction: Transaction, { operations, exceptHosts, limit, now }: DeliveryClaimRequest, worker: string): Promise<ClaimedDelivery[]> {
+  const { sql } = transaction
+  await keepWorker(transaction, worker)
+  const picked = (await sql(`
+    SELECT number FROM @.deliveries WHERE due_at <= $1 AND operation = ANY ($2) AND host <> ALL ($3)
+    ORDER BY due_at, number LIMIT ${limit} FOR UPDATE SKIP LOCKED`, now, operations, exceptHosts)).map(({ number }) => number as number)
+  if (picked.length === 0) return []
+  // Its subscription is gone, or was suspended: that came while the delivery was under way. A superseded one may be owed
+  // what its successor does not want.
+  await sql(`
+    UPDATE @.deliveries SET status = 'dead', due_at = NULL, ended_at = $2 WHERE number = ANY ($1)
+      AND NOT EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = subscription AND subscriptions.status <> 'suspended')`, picked, now)
+  const rows = await sql(`
+    UPDATE @.deliveries SET due_at = NULL, worker = $2, claim = claim + 1, sent_to = subscription
+    FROM @.subscriptions WHERE deliveries.number = ANY ($1) AND deliveries.status = 'pending' AND subscriptions.number = deliveries.subscription
+    RETURNING deliveries.*, sealed_url, failing_since, coalesce(deliveries.body, (SELECT body FROM @.events WHERE events.number = deliveries.event)) AS sent`, picked, worker)
+  return rows.sort((a, b) => picked.indexOf(a.number as number) - picked.indexOf(b.number as number)).map((row) => ({
+    ...toDelivery(row),
+    claim: row.claim as number,
+    sealedUrl: toBytes(row.sealed_url),
+    body: row.sent as string,
+    failingSince: row.failing_since as number | null
+  }))
+}
+
+export async function keepAttempts ({ sql }: Reads, attempts: { delivery: number, attempt: DeliveryAttempt }[]): Promise<void> {
+  if (attempts.length === 0) return
+  await sql(`
+    WITH kept AS (
+      INSERT INTO @.delivery_attempts (delivery, at, duration_ms, status_code, answer)
+      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::text[]))
+    UPDATE @.deliveries SET attempts = attempts + 1 WHERE number = ANY ($1)`,
+  attempts.map(({ delivery }) => delivery),
+  attempts.map(({ attempt }) => attempt.at),
+  attempts.map(({ attempt }) => Math.round(attempt.durationMs)),
+  attempts.map(({ attempt }) => attempt.statusCode),
+  attempts.map(({ attempt }) => attempt.answer))
+}
+
+export async function listDeliveries ({ sql }: Reads, filter: DeliveryFilter): Promise<DeliveryRecord[]> {
+  const { where, values } = conditionsOf(filter)
+  return (await sql(`SELECT * FROM @.deliveries ${where} ORDER BY number DESC LIMIT ${filter.limit}`, ...values)).map(toDelivery)
+}
+
+export async function readAttempts ({ sql }: Reads, delivery: number): Promise<DeliveryAttempt[] | undefined> {
+  // One statement, so that a delivery that is just forgotten does not seem to have had none.
+  const rows = await sql(`
+    SELECT at, duration_ms, status_code, answer FROM @.deliveries LEFT JOIN @.delivery_attempts ON delivery = number
+    WHERE number = $1 ORDER BY place`, delivery)
+  if (rows.length === 0) return undefined
+  return rows.filter(({ at }) => at !== null).map((row) => ({
+    at: row.at as number,
+    durationMs: row.duration_ms as number,
+    statusCode: row.status_code as number | null,
+    answer: row.answer as string
+  }))
+}
+
+export async function redeliver ({ change }: Transaction, filter: Omit<DeliveryFilter, 'status'> & { number?: number | undefined }, now: number): Promise<number> {
+  const { where, values } = conditionsOf({ ...filter, status: 'dead' })
+  return await change(`
+    UPDATE @.deliveries SET status = 'pending', due_at = $${values.length + 1}, ended_at = NULL, attempts = 0
+    WHERE number IN (SELECT number FROM @.deliveries ${where}
+      AND EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = subscription AND subscriptions.status = 'active')
+      ORDER BY number LIMIT ${filter.limit} FOR UPDATE)`, ...values, now)
+}
+
+function conditionsOf ({ number, operation, owner, subscription, status, before }: Omit<DeliveryFilter, 'limit'> & { number?: number | undefined }): ReturnType<typeof whereOf> {
+  return whereOf({
+    'number = ?': number,
+    'operation = ?': operation,
+    'owner = ?': owner,
+    'subscription = ?': subscription,
+    'status = ?': status,
+    'number < ?': before
+  })
+}
+
+export async function sweepDeliveries ({ sql }: Reads, endedBefore: number, limit: number): Promise<number> {
+  const rows = await sql(`
+    WITH ended AS (
+      DELETE FROM @.deliveries WHERE number IN (
+        SELECT number FROM @.deliveries WHERE ended_at < $1 ORDER BY ended_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+      RETURNING number),
+    forgotten AS (DELETE FROM @.delivery_attempts WHERE delivery IN (SELECT number FROM ended))
+    SELECT number FROM ended`, endedBefore)
+  return rows.length
+}

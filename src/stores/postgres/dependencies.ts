@@ -1,0 +1,54 @@
+import { MissingDependencyError } from '../../errors.ts'
+
+/** What is used of `pg`, so that our types name no package that may be absent. */
+export interface PostgresClient {
+  query (query: PostgresQuery): Promise<PostgresResult>
+  on (event: 'error', listener: (error: Error) => void): unknown
+  on (event: 'notification', listener: (message: { channel: string, payload?: string | undefined }) => void): unknown
+  removeListener (event: string, listener: (...values: never[]) => void): unknown
+  /** With an error, or `true`, the connection is closed instead of given back. */
+  release (destroy?: Error | boolean): void
+}
+
+export interface PostgresQuery {
+  text: string
+  values?: unknown[]
+  types?: { getTypeParser (oid: number, format?: string): (value: string) => unknown }
+  /** How long we wait for the answer, in milliseconds. */
+  query_timeout?: number
+}
+
+export interface PostgresResult {
+  rows: Record<string, unknown>[]
+  rowCount: number | null
+  command: string
+}
+
+/** A pool of connections, as `pg` makes it. */
+export interface PostgresPool {
+  connect (): Promise<PostgresClient>
+  end (): Promise<void>
+  on (event: 'error', listener: (error: Error) => void): unknown
+  removeListener (event: 'error', listener: (error: Error) => void): unknown
+}
+
+export interface PgModule {
+  Pool: new (config: Record<string, unknown>) => PostgresPool
+  types: { getTypeParser (oid: number, format?: string): (value: string) => unknown }
+}
+
+export const importPg = async (): Promise<PgModule> => {
+  const { default: pg } = await load('pg', () => import('pg'))
+  return pg as unknown as PgModule
+}
+
+export const importPgBoss = (): Promise<typeof import('pg-boss')> => load('pg-boss', () => import('pg-boss'))
+
+async function load<T> (name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') throw new MissingDependencyError(name, { cause: error })
+    throw error
+  }
+}

@@ -1,0 +1,124 @@
+import type { FanOut, FanOutRequest, FanOutStep, NewEvent, Subscriber, SubscriptionRecord } from '../../work/store.ts'
+import type { Row, Transaction } from './connection.ts'
+import { keepAttempts, oweEvent } from './deliveries.ts'
+import { lockOperations, toSubscription } from './subscriptions.ts'
+
+/*
+ * The log. A later event must never show before an earlier one, or a cursor that has passed the later one would skip the
+ * earlier. Numbers that are taken when an event is written do not do: transactions commit in another order. So:
+ *
+ * - A number is given under a lock that is held until the commit: what has a lower one is committed, or never will be.
+ *   It is taken and let go within one statement (the function append_events), so that no round trip, and no replica
+ *   that is frozen between two, holds up the others.
+ * - A transaction of the host's may last for minutes, so it takes no lock and no number. What it publishes goes to an
+ *   inbox, and gets its number after the commit from whoever publishes or reads next.
+ *
+ * The price: publishes of all replicas commit one after the other (those of one turn share a commit), and an event of a
+ * host's transaction is written twice.
+ */
+
+type Reads = Pick<Transaction, 'sql'>
+
+/** How other replicas are told. */
+export interface News { channel: string, worker: string }
+
+export async function appendEvents ({ sql }: Reads, events: NewEvent[], { channel, worker }: News): Promise<number[]> {
+  const [row] = await sql('SELECT @.append_events($1, $2, $3, $4)::text[] AS numbers, pg_notify($5, $6)', ...listsOf(events), channel, worker)
+  return (row!.numbers as string[]).map(Number)
+}
+
+const listsOf = (events: NewEvent[]): [string[], string[], number[], number[]] =>
+  [events.map(({ topic }) => topic), events.map(({ body }) => body), events.map(({ createdAt }) => createdAt), events.map(({ expiresAt }) => expiresAt)]
+
+/** Publishes in a transaction of the host's: rolled back means never happened. */
+export function insertIntoInbox (schema: string, events: NewEvent[], { channel, worker }: News): { text: string, values: unknown[] } {
+  return {
+    text: `
+      WITH arrived AS (
+        INSERT INTO ${schema}.event_inbox (topic, body, created_at, expires_at)
+        SELECT topic, body, created_at, expires_at
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS event (topic, body, created_at, expires_at, place) ORDER BY place
+        RETURNING 1)
+      SELECT pg_notify($5, $6) FROM (SELECT count(*) FROM arrived) AS counted`,
+    values: [...listsOf(events), channel, worker]
+  }
+}
+
+/** Before a read: places in the log for what host transactions have committed. Without any, it costs one look. */
+export async function takeInbox ({ sql }: Reads): Promise<void> {
+  await sql('SELECT @.take_inbox() WHERE EXISTS (SELECT 1 FROM @.event_inbox)')
+}
+
+export async function findFanOuts ({ sql }: Reads, { operations, strangersBefore, limit }: FanOutRequest): Promise<FanOut[]> {
+  // Operation by operation, since no index gives the oldest of several: no find reads more than it may give back of each.
+  const rows = await sql(`
+    WITH RECURSIVE owing (operation) AS (
+      SELECT min(operation) FROM @.fan_outs
+      UNION ALL
+      SELECT (SELECT min(operation) FROM @.fan_outs WHERE operation > owing.operation) FROM owing WHERE owing.operation IS NOT NULL)
+    SELECT debt.*, topic, body FROM owing
+      CROSS JOIN LATERAL (SELECT event, operation, cursor, round FROM @.fan_outs WHERE fan_outs.operation = owing.operation ORDER BY event LIMIT ${limit}) AS debt
+      JOIN @.events ON events.number = debt.event
+    WHERE debt.operation = ANY ($1) OR created_at < $2
+    ORDER BY debt.operation = ANY ($1) DESC, event, debt.operation LIMIT ${limit}`, operations, Math.min(strangersBefore, Number.MAX_SAFE_INTEGER))
+  return rows.map((row) => ({
+    event: row.event as number,
+    topic: row.topic as string,
+    operation: row.operation as string,
+    body: row.body as string,
+    cursor: row.cursor as number,
+    round: row.round as number
+  }))
+}
+
+export async function findSubscribers ({ sql }: Reads, { topic, operation, event, cursor }: FanOut, limit: number): Promise<Subscriber[]> {
+  // The ones behind are found in the same statement, so that all are of one moment.
+  const rows = await sql(`
+    WITH RECURSIVE found AS (
+      SELECT number, predecessor FROM @.subscriptions
+      WHERE topic = $1 AND operation = $2 AND number > $3 AND after_event < $4 AND status <> 'superseded' ORDER BY number LIMIT ${limit}),
+    chain (front, number, place) AS (
+      SELECT number, number, 0 FROM found
+      UNION ALL
+      SELECT front, subscriptions.predecessor, place + 1 FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
+      WHERE subscriptions.predecessor IS NOT NULL)
+    SELECT front, place, subscriptions.* FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
+    WHERE after_event < $4 ORDER BY front, place`, topic, operation, cursor, event)
+  const found = new Map<number, { front: SubscriptionRecord | undefined, behind: SubscriptionRecord[] }>()
+  for (const row of rows as (Row & { front: number, place: number })[]) {
+    if (row.place === 0) found.set(row.front, { front: toSubscription(row), behind: [] })
+    else found.get(row.front)!.behind.push(toSubscription(row))
+  }
+  return [...found.values()].map(({ front, behind }) => ({ ...front!, behind }))
+}
+
+export async function fanOut (transaction: Transaction, step: FanOutStep): Promise<boolean> {
+  const { sql, change } = transaction
+  await lockOperations(transaction, [step.operation])
+  const here = [step.event, step.operation, step.from, step.round]
+  const moved = step.to === null
+    ? await change('DELETE FROM @.fan_outs WHERE event = $1 AND operation = $2 AND cursor = $3 AND round = $4', ...here)
+    : await change('UPDATE @.fan_outs SET cursor = $5 WHERE event = $1 AND operation = $2 AND cursor = $3 AND round = $4', ...here, step.to)
+  if (moved === 0) return false
+  // Some may have been suspended since they were looked at.
+  const wanting = step.owed.map(({ subscription }) => subscription)
+  const suspended = new Set((await sql("SELECT number FROM @.subscriptions WHERE number = ANY ($1) AND status = 'suspended'", wanting)).map(({ number }) => number as number))
+  await oweEvent(transaction, step.event, step.owed.filter(({ subscription }) => !suspended.has(subscription)), step.now)
+  await sql('UPDATE @.subscriptions SET skipped = skipped + 1 WHERE number = ANY ($1)', [...step.skipped, ...suspended])
+  const letters = await oweEvent(transaction, step.event, step.failed.map(({ subscription }) => ({ subscription, dueAt: null })), step.now)
+  await keepAttempts(transaction, step.failed.flatMap(({ subscription, reason }) => {
+    const delivery = letters.get(subscription)
+    return delivery === undefined ? [] : [{ delivery, attempt: { at: step.now, durationMs: 0, statusCode: null, answer: reason } }]
+  }))
+  return true
+}
+
+/** Events that are past retention and of which nothing is owed any more, as letters live or dead. */
+export async function sweepEvents ({ change }: Transaction, now: number, limit: number): Promise<number> {
+  return await change(`
+    DELETE FROM @.events WHERE number IN (
+      SELECT number FROM @.events WHERE expires_at < $1
+        AND NOT EXISTS (SELECT 1 FROM @.fan_outs WHERE fan_outs.event = events.number)
+        AND NOT EXISTS (SELECT 1 FROM @.deliveries WHERE deliveries.event = events.number)
+      ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`, now)
+}

@@ -1,0 +1,213 @@
+/*
+ * The schema, as numbered steps. `@.` stands for its name. A step is never edited once released.
+ *
+ * Replicas of two versions run side by side while a deploy rolls: a step may only add. One that an older version cannot
+ * live with raises `compatibleFrom` to its own number, and the changelog calls it breaking.
+ */
+
+export interface Migration {
+  statements: string
+  /** The lowest schema version whose code still works on this one. */
+  compatibleFrom: number
+}
+
+export const migrations: Migration[] = [{
+  compatibleFrom: 1,
+  statements: `
+    CREATE TABLE @.store (
+      id_key bytea NOT NULL,
+      version int NOT NULL,
+      compatible_from int NOT NULL
+    );
+
+    -- One row for each replica that holds leases. That it lives is seen by its beat, which the others watch: no clock
+    -- of any machine has a say.
+    CREATE TABLE @.workers (
+      id text PRIMARY KEY,
+      beat bigint NOT NULL DEFAULT 0
+    );
+
+    CREATE SEQUENCE @.job_numbers;
+    CREATE TABLE @.jobs (
+      number bigint PRIMARY KEY DEFAULT nextval('@.job_numbers'),
+      operation text NOT NULL,
+      owner text NOT NULL,
+      status text NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'canceled')),
+      -- The pg-boss job that stands for it: queued, it may run now; running, a worker has it.
+      ticket uuid,
+      -- No ticket yet, queued: not before. Running: the deadline of a deferred job, also while a worker ends it.
+      due_at bigint,
+      worker text,
+      attempt int NOT NULL DEFAULT 0,
+      failures int NOT NULL DEFAULT 0,
+      crashes int NOT NULL DEFAULT 0,
+      percent_complete double precision NOT NULL DEFAULT 0,
+      message text NOT NULL DEFAULT '',
+      created_at bigint NOT NULL,
+      started_at bigint,
+      ended_at bigint,
+      expires_at bigint,
+      idempotency_key text,
+      fingerprint text,
+      -- JSON is kept as text: jsonb knows no \\u0000, and would give back another text than it was given.
+      input text NOT NULL,
+      result text,
+      failure text
+    );
+    CREATE INDEX jobs_queued ON @.jobs (operation) WHERE status = 'queued' AND ticket IS NOT NULL;
+    CREATE INDEX jobs_waiting ON @.jobs (operation, due_at) WHERE ticket IS NULL AND due_at IS NOT NULL;
+    CREATE UNIQUE INDEX jobs_ticket ON @.jobs (ticket) WHERE ticket IS NOT NULL;
+    CREATE INDEX jobs_worker ON @.jobs (worker) WHERE worker IS NOT NULL;
+    CREATE INDEX jobs_expiry ON @.jobs (expires_at) WHERE expires_at IS NOT NULL;
+    CREATE UNIQUE INDEX jobs_idempotency ON @.jobs (idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+    CREATE SEQUENCE @.subscription_numbers;
+    CREATE TABLE @.subscriptions (
+      number bigint PRIMARY KEY DEFAULT nextval('@.subscription_numbers'),
+      operation text NOT NULL,
+      owner text NOT NULL,
+      -- whose events it waits for, or which job
+      topic text,
+      job bigint,
+      status text NOT NULL CHECK (status IN ('active', 'suspended', 'superseded')),
+      -- events up to this one are not owed to it
+      after_event bigint NOT NULL,
+      -- the superseded one that takes its place again if it turns out false
+      predecessor bigint,
+      failing_since bigint,
+      skipped bigint NOT NULL DEFAULT 0,
+      url_digest text NOT NULL,
+      versionless_digest text,
+      sealed_url bytea NOT NULL,
+      url_hint text NOT NULL,
+      host text NOT NULL,
+      client_tracking_id text,
+      operation_name text,
+      workflow_run_id text,
+      workflow_id text,
+      created_at bigint NOT NULL,
+      input text NOT NULL
+    );
+    CREATE UNIQUE INDEX subscriptions_url ON @.subscriptions (url_digest, operation, owner);
+    CREATE INDEX subscriptions_versionless ON @.subscriptions (versionless_digest, status) WHERE versionless_digest IS NOT NULL;
+    CREATE INDEX subscriptions_topic ON @.subscriptions (topic, operation, number) WHERE topic IS NOT NULL;
+    CREATE INDEX subscriptions_job ON @.subscriptions (job) WHERE job IS NOT NULL;
+    CREATE INDEX subscriptions_predecessor ON @.subscriptions (predecessor) WHERE predecessor IS NOT NULL;
+    CREATE INDEX subscriptions_tracking ON @.subscriptions (client_tracking_id) WHERE client_tracking_id IS NOT NULL;
+
+    -- The log. Numbers are given under a lock that is held until their commit: see events.ts.
+    CREATE SEQUENCE @.event_numbers;
+    CREATE TABLE @.events (
+      number bigint PRIMARY KEY,
+      topic text NOT NULL,
+      created_at bigint NOT NULL,
+      expires_at bigint NOT NULL,
+      body text NOT NULL
+    );
+    CREATE INDEX events_topic ON @.events (topic, number);
+    CREATE INDEX events_expiry ON @.events (expires_at);
+
+    -- Events published in transactions of the host's: they get their place in the log after the commit.
+    CREATE TABLE @.event_inbox (
+      place bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+      topic text NOT NULL,
+      created_at bigint NOT NULL,
+      expires_at bigint NOT NULL,
+      body text NOT NULL
+    );
+
+    -- Events still to be turned into deliveries to the subscriptions of an operation, and how far that went.
+    CREATE TABLE @.fan_outs (
+      operation text NOT NULL,
+      event bigint NOT NULL,
+      cursor bigint NOT NULL DEFAULT 0,
+      -- how often it changed who is to be looked at
+      round int NOT NULL DEFAULT 0,
+      PRIMARY KEY (operation, event)
+    );
+    CREATE INDEX fan_outs_event ON @.fan_outs (event);
+
+    CREATE SEQUENCE @.delivery_numbers;
+    CREATE TABLE @.deliveries (
+      number bigint PRIMARY KEY DEFAULT nextval('@.delivery_numbers'),
+      operation text NOT NULL,
+      owner text NOT NULL,
+      subscription bigint NOT NULL,
+      subscription_created_at bigint NOT NULL,
+      url_hint text NOT NULL,
+      host text NOT NULL,
+      status text NOT NULL CHECK (status IN ('pending', 'delivered', 'dead')),
+      -- pending and not claimed: not before
+      due_at bigint,
+      worker text,
+      claim int NOT NULL DEFAULT 0,
+      -- the subscription it was claimed for: an answer speaks of that one, though the delivery may be another's by then
+      sent_to bigint,
+      attempts int NOT NULL DEFAULT 0,
+      created_at bigint NOT NULL,
+      ended_at bigint,
+      -- what is sent: an event's body, or the job's own
+      event bigint,
+      job bigint,
+      body text
+    );
+    CREATE INDEX deliveries_due ON @.deliveries (due_at, number) WHERE due_at IS NOT NULL;
+    CREATE UNIQUE INDEX deliveries_event ON @.deliveries (event, subscription) WHERE event IS NOT NULL;
+    CREATE INDEX deliveries_subscription ON @.deliveries (subscription, status);
+    CREATE INDEX deliveries_worker ON @.deliveries (worker) WHERE worker IS NOT NULL;
+    CREATE INDEX deliveries_ended ON @.deliveries (ended_at) WHERE ended_at IS NOT NULL;
+
+    CREATE TABLE @.delivery_attempts (
+      delivery bigint NOT NULL,
+      place bigint GENERATED ALWAYS AS IDENTITY,
+      at bigint NOT NULL,
+      duration_ms bigint NOT NULL,
+      status_code int,
+      answer text NOT NULL,
+      PRIMARY KEY (delivery, place)
+    );
+
+    -- Debts of new events, one for each operation that has subscriptions of their topic. From one operation to the next
+    -- in the index: a publish costs the same with one subscription and with 100,000.
+    CREATE FUNCTION @.owe_events (numbers bigint[]) RETURNS void LANGUAGE sql AS $$
+      INSERT INTO @.fan_outs (event, operation)
+      SELECT number, subscribing.operation FROM @.events CROSS JOIN LATERAL (
+        WITH RECURSIVE of_topic (operation) AS (
+          SELECT min(operation) FROM @.subscriptions WHERE topic = events.topic
+          UNION ALL
+          SELECT (SELECT min(operation) FROM @.subscriptions WHERE topic = events.topic AND operation > of_topic.operation) FROM of_topic
+          WHERE of_topic.operation IS NOT NULL)
+        SELECT operation FROM of_topic WHERE operation IS NOT NULL) AS subscribing
+      WHERE number = ANY (numbers)
+    $$;
+
+    -- Gives what host transactions published its place in the log. Resolves to how many those were.
+    CREATE FUNCTION @.take_inbox () RETURNS bigint LANGUAGE plpgsql AS $$
+    DECLARE taken bigint[];
+    BEGIN
+      PERFORM pg_advisory_xact_lock(hashtextextended('@.log', 0));
+      WITH arrived AS (DELETE FROM @.event_inbox RETURNING *),
+      placed AS (
+        INSERT INTO @.events (number, topic, created_at, expires_at, body)
+        SELECT nextval('@.event_numbers'), topic, created_at, expires_at, body FROM (SELECT * FROM arrived ORDER BY place) AS ordered
+        RETURNING number)
+      SELECT array_agg(number) INTO taken FROM placed;
+      IF taken IS NOT NULL THEN PERFORM @.owe_events(taken); END IF;
+      RETURN coalesce(cardinality(taken), 0);
+    END $$;
+
+    -- A function, so that the lock is held for no round trip: it is taken and let go within one statement.
+    CREATE FUNCTION @.append_events (topics text[], bodies text[], created bigint[], expiring bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+    DECLARE numbers bigint[] := '{}';
+    BEGIN
+      PERFORM @.take_inbox();
+      FOR place IN 1 .. cardinality(topics) LOOP
+        numbers := numbers || nextval('@.event_numbers');
+      END LOOP;
+      INSERT INTO @.events (number, topic, created_at, expires_at, body)
+      SELECT * FROM unnest(numbers, topics, created, expiring, bodies);
+      PERFORM @.owe_events(numbers);
+      RETURN numbers;
+    END $$;
+  `
+}]

@@ -1,0 +1,257 @@
+import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
+import { claimJobs, findDue } from './claim.ts'
+import { createConnection, type Connection } from './connection.ts'
+import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
+import { importPg, type PostgresPool } from './dependencies.ts'
+import { appendEvents, fanOut, findFanOuts, findSubscribers, sweepEvents, takeInbox } from './events.ts'
+import { StoreUnavailableError } from '../../errors.ts'
+import { endJob, findLost, listJobs, readJobs, reportProgress, restoreTickets, settleJobs, sweepJobs } from './jobs.ts'
+import { createListener, type Listener } from './listener.ts'
+import { assertMigrated, migrate } from './migrate.ts'
+import type { PostgresSettings } from './options.ts'
+import { createQueueLimit } from './queue-limit.ts'
+import { settleDeliveries } from './settle-deliveries.ts'
+import { submitJobs } from './submit.ts'
+import { listSubscriptions, lockOperations, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
+import { createTickets, type Tickets } from './tickets.ts'
+import { createObserver, dropWorker, keepWorker, releaseWorker } from './workers.ts'
+
+/** All that there is between `open` and `close`. */
+interface Opened {
+  connection: Connection
+  tickets: Tickets
+  listener: Listener
+  pool: PostgresPool
+  host: StoreHost
+}
+
+/** @param worker Names this replica among those on the database; never used twice. */
+export function createPostgresStore (settings: PostgresSettings, worker: string): Store {
+  const { schema, bossSchema, timeoutMs } = settings
+  const news = { channel: `${schema}.work`, worker }
+  const observer = createObserver(worker)
+  const queueLimit = createQueueLimit()
+  let opened: Opened | undefined
+
+  function now (): Opened {
+    if (opened === undefined) throw new StoreUnavailableError('the store on PostgreSQL is closed')
+    return opened
+  }
+
+  // Async, so that a closed store rejects like one that cannot be reached.
+  const sql: Connection['sql'] = async (text, ...values) => await now().connection.sql(text, ...values)
+  const write: Connection['write'] = async (work) => await now().connection.write(work)
+  const onPoolError = (error: Error): void => { opened?.host.log.warn({ err: error }, 'an idle connection to PostgreSQL was lost') }
+
+  async function open (host: StoreHost): Promise<StoreIdentity> {
+    const pg = await importPg()
+    const pool = settings.pool ?? new pg.Pool(settings.config!)
+    // Without a listener, a connection that breaks while idle ends the process.
+    pool.on('error', onPoolError)
+    const connection = createConnection({ pg, pool, owned: settings.pool === undefined, schema, notify: `NOTIFY "${news.channel}", '${worker}'`, timeoutMs })
+    const tickets = createTickets(connection.boss, bossSchema, settings.migrate, settings.concurrency)
+    const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
+    opened = { connection, tickets, listener, pool, host }
+    try {
+      await (settings.migrate ? migrate : assertMigrated)(connection, schema)
+      await tickets.open(host)
+      await recoverTickets()
+      await recover()
+      await listener.start()
+      const [row] = await sql('SELECT id_key FROM @.store')
+      return { idKey: new Uint8Array(row!.id_key as Buffer) }
+    } catch (error) {
+      await letGo()
+      throw error
+    }
+  }
+
+  async function letGo (): Promise<void> {
+    if (opened === undefined) return
+    const { connection, tickets, listener, pool } = opened
+    opened = undefined
+    await listener.stop()
+    await tickets.close()
+    await connection.close()
+    pool.removeListener('error', onPoolError)
+  }
+
+  async function recoverTickets (): Promise<void> {
+    const { tickets, host } = now()
+    const operations = await sql('SELECT DISTINCT operation FROM @.jobs WHERE status = \'queued\' AND ticket IS NOT NULL')
+    await tickets.prepare(operations.map(({ operation }) => operation as string))
+    const count = await write((transaction) => restoreTickets(transaction, tickets, bossSchema))
+    if (count > 0) host.log.warn({ count }, 'jobs were queued without a ticket of pg-boss, which somebody must have deleted: they have new ones')
+  }
+
+  async function release (id: string, beat?: number): Promise<number> {
+    const { tickets } = now()
+    const held = await sql('SELECT DISTINCT operation FROM @.jobs WHERE worker = $1', id)
+    await tickets.prepare(held.map(({ operation }) => operation as string))
+    return await write(async (transaction) => {
+      // It may have moved since we looked, and a claim it made then must stay its own.
+      if (!await dropWorker(transaction, id, beat) && beat !== undefined) return 0
+      const count = await releaseWorker(transaction, tickets, id)
+      if (count > 0) transaction.tell()
+      return count
+    })
+  }
+
+  async function recover (): Promise<number> {
+    const { host: { clock, leaseMs } } = now()
+    const workers = await sql('SELECT id, beat FROM @.workers') as unknown as { id: string, beat: number }[]
+    let count = 0
+    for (const { id, beat } of observer.findSilent(workers, clock.monotonic(), leaseMs)) {
+      count += await release(id, beat)
+      observer.forget(id)
+    }
+    if (count > 0) queueLimit.forget()
+    return count
+  }
+
+  return {
+    open,
+
+    async close () {
+      if (opened === undefined) return
+      try {
+        await release(worker)
+      } catch (error) {
+        // The others find us silent, and take what we held.
+        opened.host.log.warn({ err: error }, 'the store was closed without giving back what it held')
+      } finally {
+        await letGo()
+      }
+    },
+
+    async submit (jobs, { maxQueued }) {
+      const { tickets, host: { clock } } = now()
+      await tickets.prepare(jobs.map(({ operation }) => operation))
+      const room = await queueLimit.room({ sql }, clock.monotonic(), maxQueued, jobs.length)
+      const outcomes = await write(async (transaction) => {
+        const outcomes = await submitJobs(transaction, tickets, jobs, room)
+        if (outcomes.some(({ outcome }) => outcome === 'accepted')) transaction.tell()
+        return outcomes
+      })
+      queueLimit.add(outcomes.filter(({ outcome }) => outcome === 'accepted').length)
+      return outcomes
+    },
+
+    get: async (numbers) => await readJobs({ sql }, numbers),
+    list: async (filter) => await listJobs({ sql }, filter),
+
+    async claim (request) {
+      const { tickets } = now()
+      const { due, nextDueAt } = await findDue({ sql }, request)
+      if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
+      await tickets.prepare(due.map(({ operation }) => operation))
+      const jobs = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
+      queueLimit.forget()
+      return { jobs, nextDueAt }
+    },
+
+    async heartbeat (leases) {
+      await keepWorker({ sql }, worker)
+      return await findLost({ sql }, leases, worker)
+    },
+
+    findLost: async (leases) => await findLost({ sql }, leases, worker),
+    progress: async (reports) => await write((transaction) => reportProgress(transaction, reports, worker)),
+
+    async settle (settlements) {
+      const { tickets } = now()
+      const done = await write(async (transaction) => {
+        const done = await settleJobs(transaction, tickets, settlements, worker)
+        // Of ends there is news only where a callback is owed.
+        if (settlements.some(({ to }, index) => done[index] && (!('endedAt' in to) || to.callback !== undefined))) transaction.tell()
+        return done
+      })
+      queueLimit.forget()
+      return done
+    },
+
+    async end (number, end) {
+      const { tickets } = now()
+      const [job] = await sql('SELECT operation FROM @.jobs WHERE number = $1', number)
+      if (job === undefined) return undefined
+      await tickets.prepare([job.operation as string])
+      const answer = await write(async (transaction) => {
+        const answer = await endJob(transaction, tickets, number, end)
+        if (answer?.ended) transaction.tell()
+        return answer
+      })
+      queueLimit.forget()
+      return answer
+    },
+
+    recover,
+
+    async sweep (at, limit) {
+      const { host: { deliveryRetentionMs } } = now()
+      const counts = [
+        await write((transaction) => sweepJobs(transaction, at, limit)),
+        await write((transaction) => sweepDeliveries(transaction, at - deliveryRetentionMs, limit)),
+        await write((transaction) => sweepEvents(transaction, at, limit))
+      ]
+      return Math.max(...counts)
+    },
+
+    subscribe: async (subscription) => await write((transaction) => subscribe(transaction, subscription)),
+    getSubscription: async (number) => await readSubscription({ sql }, number),
+    listSubscriptions: async (filter) => await listSubscriptions({ sql }, filter),
+    resume: async (number) => await write((transaction) => resumeSubscription(transaction, number)),
+
+    async unsubscribe (number, jobEnd) {
+      const { tickets } = now()
+      const seen = await readSubscription({ sql }, number)
+      if (seen === undefined) return undefined
+      if (seen.job !== null) await tickets.prepare([seen.operation])
+      const answer = await write(async (transaction) => {
+        await lockOperations(transaction, [seen.operation])
+        const subscription = await readSubscription(transaction, number)
+        if (subscription === undefined) return undefined
+        const job = subscription.job === null ? undefined : await endJob(transaction, tickets, subscription.job, jobEnd)
+        await removeSubscription(transaction, number, jobEnd.endedAt)
+        transaction.tell()
+        return { job: subscription.job, ended: job?.ended ?? false }
+      })
+      queueLimit.forget()
+      return answer
+    },
+
+    publish: async (events) => await appendEvents({ sql }, events, news),
+
+    async findFanOuts (request) {
+      await takeInbox({ sql })
+      return await findFanOuts({ sql }, request)
+    },
+
+    findSubscribers: async (fanOut, limit) => await findSubscribers({ sql }, fanOut, limit),
+
+    fanOut: async (step) => await write(async (transaction) => {
+      const done = await fanOut(transaction, step)
+      if (done && step.owed.length > 0) transaction.tell()
+      return done
+    }),
+
+    async claimDeliveries (request) {
+      const { found, nextDueAt } = await findDueDeliveries({ sql }, request)
+      if (!found) return { deliveries: [], nextDueAt }
+      return { deliveries: await write((transaction) => claimDeliveries(transaction, request, worker)), nextDueAt }
+    },
+
+    settleDeliveries: async (settlements) => {
+      const { host: { clock } } = now()
+      return settlements.length === 0 ? [] : await write((transaction) => settleDeliveries(transaction, settlements, clock.now(), worker))
+    },
+
+    listDeliveries: async (filter) => await listDeliveries({ sql }, filter),
+    getAttempts: async (delivery) => await readAttempts({ sql }, delivery),
+
+    redeliver: async (filter, at) => await write(async (transaction) => {
+      const count = await redeliver(transaction, filter, at)
+      if (count > 0) transaction.tell()
+      return count
+    })
+  }
+}

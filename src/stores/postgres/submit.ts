@@ -1,0 +1,103 @@
+import type { JobRecord, NewJob, SubmitOutcome } from '../../work/store.ts'
+import type { Row, Transaction } from './connection.ts'
+import { readJobs } from './jobs.ts'
+import { insertSubscriptions, renewJobSubscription } from './subscriptions.ts'
+import { newTicket, type Tickets } from './tickets.ts'
+
+interface First { number: number, fingerprint: string }
+
+/** @param room How many more may be queued. */
+export async function submitJobs (transaction: Transaction, tickets: Tickets, jobs: NewJob[], room: number): Promise<SubmitOutcome[]> {
+  const firsts = await findFirsts(transaction, jobs)
+  const wanted: NewJob[] = []
+  const keys = new Set(firsts.keys())
+  for (const job of jobs) {
+    const { key } = job.idempotency ?? {}
+    if (wanted.length >= room || (key !== undefined && keys.has(key))) continue
+    if (key !== undefined) keys.add(key)
+    wanted.push(job)
+  }
+  const accepted = await insertJobs(transaction, wanted)
+  await tickets.write(transaction, [...accepted.values()].map(({ ticket, record }) => ({ ticket, operation: record.operation, number: record.number })))
+  await insertSubscriptions(transaction, [...accepted].flatMap(([{ subscription }, { record }]) =>
+    subscription === undefined ? [] : [{ subscription, place: { job: record.number, afterEvent: 0, predecessor: null } }]))
+
+  // Those that another replica was faster with are there by now: the insert has waited for its commit.
+  const repeats = jobs.filter((job) => !accepted.has(job) && job.idempotency !== undefined)
+  const known = repeats.length === 0 ? firsts : await findFirsts(transaction, repeats)
+  const repeated = new Map((await readJobs(transaction, [...known.values()].map(({ number }) => number))).map((record) => [record?.number, record]))
+  const outcomes: SubmitOutcome[] = []
+  for (const job of jobs) {
+    const record = accepted.get(job)?.record
+    const first = job.idempotency === undefined ? undefined : known.get(job.idempotency.key)
+    if (record !== undefined) outcomes.push({ outcome: 'accepted', job: record })
+    else if (first === undefined) outcomes.push({ outcome: 'full' })
+    else if (first.fingerprint !== job.idempotency!.fingerprint) outcomes.push({ outcome: 'conflict' })
+    else {
+      if (job.subscription !== undefined) await renewJobSubscription(transaction, first.number, job.subscription)
+      outcomes.push({ outcome: 'repeated', job: repeated.get(first.number)! })
+    }
+  }
+  return outcomes
+}
+
+async function findFirsts ({ sql }: Transaction, jobs: NewJob[]): Promise<Map<string, First>> {
+  const keys = jobs.flatMap(({ idempotency }) => idempotency === undefined ? [] : [idempotency.key])
+  if (keys.length === 0) return new Map()
+  const rows = await sql('SELECT idempotency_key, number, fingerprint FROM @.jobs WHERE idempotency_key = ANY ($1)', keys)
+  return new Map(rows.map((row) => [row.idempotency_key as string, row as unknown as First]))
+}
+
+async function insertJobs ({ sql }: Transaction, jobs: NewJob[]): Promise<Map<NewJob, { ticket: string, record: JobRecord }>> {
+  if (jobs.length === 0) return new Map()
+  const ids = jobs.map(newTicket)
+  const rows: Row[] = await sql(`
+    INSERT INTO @.jobs (operation, owner, status, ticket, created_at, idempotency_key, fingerprint, input)
+    SELECT operation, owner, 'queued', ticket, created_at, idempotency_key, fingerprint, input
+    FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+      AS job (operation, owner, ticket, created_at, idempotency_key, fingerprint, input, place) ORDER BY place
+    ON CONFLICT DO NOTHING RETURNING number, ticket`,
+  jobs.map(({ operation }) => operation),
+  jobs.map(({ owner }) => owner),
+  ids,
+  jobs.map(({ createdAt }) => createdAt),
+  jobs.map(({ idempotency }) => idempotency?.key ?? null),
+  jobs.map(({ idempotency }) => idempotency?.fingerprint ?? null),
+  jobs.map(({ input }) => input))
+  const numbers = new Map(rows.map(({ number, ticket }) => [ticket as string, number as number]))
+  return new Map(jobs.flatMap((job, index) => {
+    const ticket = ids[index]!
+    const number = numbers.get(ticket)
+    return number === undefined ? [] : [[job, { ticket, record: newRecord(job, number) }] as const]
+  }))
+}
+
+function newRecord ({ operation, owner, createdAt }: NewJob, number: number): JobRecord {
+  return {
+    number,
+    operation,
+    owner,
+    status: 'queued',
+    attempt: 0,
+    failures: 0,
+    crashes: 0,
+    percentComplete: 0,
+    message: '',
+    createdAt,
+    startedAt: null,
+    endedAt: null,
+    result: null,
+    failure: null
+  }
+}
+
+/** How many jobs are queued, counted no further than `most`. */
+export async function countQueued ({ sql }: Pick<Transaction, 'sql'>, most: number): Promise<number> {
+  // Each kind by its own index.
+  const [row] = await sql(`
+    SELECT count(*) AS count FROM (
+      (SELECT 1 FROM @.jobs WHERE status = 'queued' AND ticket IS NOT NULL LIMIT $1)
+      UNION ALL
+      (SELECT 1 FROM @.jobs WHERE status = 'queued' AND ticket IS NULL AND due_at IS NOT NULL LIMIT $1)) AS queued`, most)
+  return row!.count as number
+}

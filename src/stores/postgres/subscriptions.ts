@@ -1,0 +1,244 @@
+import type { NewSubscription, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus } from '../../work/store.ts'
+import type { Row, Transaction } from './connection.ts'
+import { whereOf } from './where.ts'
+
+export function toSubscription (row: Row): SubscriptionRecord {
+  const tracking = {
+    clientTrackingId: row.client_tracking_id,
+    operationName: row.operation_name,
+    workflowRunId: row.workflow_run_id,
+    workflowId: row.workflow_id
+  }
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    owner: row.owner as string,
+    topic: row.topic as string | null,
+    job: row.job as number | null,
+    status: row.status as SubscriptionStatus,
+    afterEvent: row.after_event as number,
+    failingSince: row.failing_since as number | null,
+    skipped: row.skipped as number,
+    urlDigest: row.url_digest as string,
+    versionlessDigest: row.versionless_digest as string | null,
+    sealedUrl: toBytes(row.sealed_url),
+    urlHint: row.url_hint as string,
+    host: row.host as string,
+    tracking: Object.fromEntries(Object.entries(tracking).filter(([, value]) => value !== null)) as SubscriptionRecord['tracking'],
+    createdAt: row.created_at as number,
+    input: row.input as string
+  }
+}
+
+/** Not a Buffer, whose methods differ. */
+export const toBytes = (value: unknown): Uint8Array => new Uint8Array(value as Buffer)
+
+type Reads = Pick<Transaction, 'sql'>
+
+export async function readSubscription ({ sql }: Reads, number: number): Promise<SubscriptionRecord | undefined> {
+  const [row] = await sql('SELECT * FROM @.subscriptions WHERE number = $1', number)
+  return row === undefined ? undefined : toSubscription(row)
+}
+
+export async function listSubscriptions ({ sql }: Reads, { operation, job, owner, urlDigest, status, tracking = {}, before, limit }: SubscriptionFilter): Promise<SubscriptionRecord[]> {
+  const { where, values } = whereOf({
+    'operation = ?': operation,
+    'job = ?': job,
+    'owner = ?': owner,
+    'url_digest = ?': urlDigest,
+    'status = ?': status,
+    'client_tracking_id = ?': tracking.clientTrackingId,
+    'operation_name = ?': tracking.operationName,
+    'workflow_run_id = ?': tracking.workflowRunId,
+    'workflow_id = ?': tracking.workflowId,
+    'number < ?': before
+  })
+  return (await sql(`SELECT * FROM @.subscriptions ${where} ORDER BY number DESC LIMIT ${limit}`, ...values)).map(toSubscription)
+}
+
+/**
+ * Who is called back for an operation, and what for, is changed by one transaction at a time: what supersedes what, and
+ * what is owed to whom, is spread over several rows. To be taken before any row is.
+ */
+export async function lockOperations ({ sql }: Reads, operations: string[]): Promise<void> {
+  // In one order for all, so that no two wait for each other.
+  await sql(`
+    SELECT pg_advisory_xact_lock(key) FROM (
+      SELECT DISTINCT hashtextextended('@.operations: ' || name, 0) AS key FROM unnest($1::text[]) AS operation (name) ORDER BY key) AS keys`, operations)
+}
+
+interface Place { job: number | null, afterEvent: number, predecessor: number | null }
+
+export async function insertSubscriptions ({ sql }: Reads, entries: { subscription: NewSubscription, place: Place }[]): Promise<number[]> {
+  if (entries.length === 0) return []
+  const rows = entries.map(({ subscription, place }) => ({
+    operation: subscription.operation,
+    owner: subscription.owner,
+    topic: subscription.topic,
+    job: place.job,
+    status: 'active',
+    after_event: place.afterEvent,
+    predecessor: place.predecessor,
+    url_digest: subscription.urlDigest,
+    versionless_digest: subscription.versionlessDigest,
+    sealed_url: Buffer.from(subscription.sealedUrl),
+    url_hint: subscription.urlHint,
+    host: subscription.host,
+    client_tracking_id: subscription.tracking.clientTrackingId ?? null,
+    operation_name: subscription.tracking.operationName ?? null,
+    workflow_run_id: subscription.tracking.workflowRunId ?? null,
+    workflow_id: subscription.tracking.workflowId ?? null,
+    created_at: subscription.createdAt,
+    input: subscription.input
+  }))
+  const types: Record<keyof typeof rows[number], string> = {
+    operation: 'text',
+    owner: 'text',
+    topic: 'text',
+    job: 'bigint',
+    status: 'text',
+    after_event: 'bigint',
+    predecessor: 'bigint',
+    url_digest: 'text',
+    versionless_digest: 'text',
+    sealed_url: 'bytea',
+    url_hint: 'text',
+    host: 'text',
+    client_tracking_id: 'text',
+    operation_name: 'text',
+    workflow_run_id: 'text',
+    workflow_id: 'text',
+    created_at: 'bigint',
+    input: 'text'
+  }
+  const names = Object.keys(types) as (keyof typeof types)[]
+  const inserted = await sql(`
+    INSERT INTO @.subscriptions (${names.join(', ')})
+    SELECT * FROM unnest(${names.map((name, index) => `$${index + 1}::${types[name]}[]`).join(', ')}) RETURNING number`,
+  ...names.map((name) => rows.map((row) => row[name])))
+  return inserted.map(({ number }) => number as number)
+}
+
+export async function subscribe (transaction: Transaction, subscription: NewSubscription): Promise<{ outcome: 'created' | 'repeated', subscription: SubscriptionRecord }> {
+  const { sql } = transaction
+  await lockOperations(transaction, [subscription.operation])
+  const { operation, owner, urlDigest, versionlessDigest } = subscription
+  const [same] = await sql('SELECT number, status FROM @.subscriptions WHERE url_digest = $1 AND operation = $2 AND owner = $3', urlDigest, operation, owner) as unknown as { number: number, status: SubscriptionStatus }[]
+  if (same?.status === 'active') {
+    await reseal(transaction, same.number, subscription)
+    return { outcome: 'repeated', subscription: (await readSubscription(transaction, same.number))! }
+  }
+  const [before] = versionlessDigest === null
+    ? []
+    : await sql(`
+        SELECT number, after_event FROM @.subscriptions
+        WHERE versionless_digest = $1 AND operation = $2 AND owner = $3 AND status <> 'superseded' AND number IS DISTINCT FROM $4
+        ORDER BY status LIMIT 1`, versionlessDigest, operation, owner, same?.number ?? null) as unknown as { number: number, after_event: number }[]
+  const predecessor = before?.number ?? null
+  // Events that are on their way to the one before are owed to this one.
+  const number = same?.number ??
+    (await insertSubscriptions(transaction, [{ subscription, place: { job: null, afterEvent: before?.after_event ?? await lastEvent(transaction), predecessor } }]))[0]!
+  if (same !== undefined) {
+    // The engine repeats itself: it is there, so whatever suspended or superseded it is over.
+    await unlink(transaction, number)
+    await reseal(transaction, number, subscription)
+    await sql("UPDATE @.subscriptions SET status = 'active', failing_since = NULL, predecessor = $2 WHERE number = $1", number, predecessor)
+  }
+  if (before !== undefined) {
+    await sql("UPDATE @.subscriptions SET status = 'superseded' WHERE number = $1", before.number)
+    await takeOver(transaction, before.number, number, subscription.createdAt)
+    await dropOwed(transaction, before.number)
+  }
+  return { outcome: same === undefined ? 'created' : 'repeated', subscription: (await readSubscription(transaction, number))! }
+}
+
+/** The same URL again, perhaps sealed with a newer secret: so a rotation comes to an end. */
+async function reseal ({ sql }: Reads, number: number, { sealedUrl }: NewSubscription): Promise<void> {
+  await sql('UPDATE @.subscriptions SET sealed_url = $2 WHERE number = $1', number, Buffer.from(sealedUrl))
+}
+
+/** The caller of a job subscribes again with the same URL: it is there, so whatever suspended it is over. */
+export async function renewJobSubscription (transaction: Transaction, job: number, subscription: NewSubscription): Promise<void> {
+  const [row] = await transaction.sql('SELECT number FROM @.subscriptions WHERE job = $1', job)
+  if (row === undefined) return
+  await reseal(transaction, row.number as number, subscription)
+  await resumeSubscription(transaction, row.number as number)
+}
+
+/** The sequence knows the last number also when its event is forgotten. */
+async function lastEvent ({ sql }: Reads): Promise<number> {
+  const [row] = await sql('SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last FROM @.event_numbers')
+  return row!.last as number
+}
+
+/**
+ * What one subscription is owed, dead letters too, is owed to another; what waited for its next attempt is due at once,
+ * since this URL has not been tried. An event both are owed is so once.
+ */
+async function takeOver ({ sql }: Reads, from: number, to: number, now: number): Promise<void> {
+  await sql(`
+    UPDATE @.deliveries SET subscription = successor.number, subscription_created_at = successor.created_at,
+      host = successor.host, url_hint = successor.url_hint,
+      attempts = CASE WHEN due_at IS NULL THEN attempts ELSE 0 END,
+      due_at = CASE WHEN due_at IS NULL THEN NULL ELSE least(due_at, $3) END
+    FROM @.subscriptions AS successor
+    WHERE successor.number = $1 AND deliveries.subscription = $2 AND deliveries.status IN ('pending', 'dead')
+      AND NOT EXISTS (SELECT 1 FROM @.deliveries AS owed WHERE owed.event = deliveries.event AND owed.subscription = $1)`, to, from, now)
+  // Who is being fanned out to has changed: a step that was looked at before is void, and one that was passed by is
+  // looked at again. What is owed already is not owed twice.
+  await sql(`
+    UPDATE @.fan_outs SET cursor = least(cursor, $1::bigint - 1), round = round + 1
+    WHERE operation = (SELECT operation FROM @.subscriptions WHERE number = $1::bigint)`, to)
+}
+
+async function dropOwed ({ sql }: Reads, number: number): Promise<void> {
+  await sql(`
+    WITH dropped AS (DELETE FROM @.deliveries WHERE subscription = $1 AND status = 'pending' RETURNING number)
+    DELETE FROM @.delivery_attempts WHERE delivery IN (SELECT number FROM dropped)`, number)
+}
+
+/** The one that took its place, if any, has the one before it behind it. */
+async function unlink ({ sql }: Reads, number: number): Promise<void> {
+  await sql('UPDATE @.subscriptions SET predecessor = (SELECT predecessor FROM @.subscriptions WHERE number = $1) WHERE predecessor = $1', number)
+}
+
+export async function resumeSubscription ({ change }: Transaction, number: number): Promise<boolean> {
+  return await change("UPDATE @.subscriptions SET status = 'active', failing_since = NULL WHERE number = $1 AND status = 'suspended'", number) === 1
+}
+
+/** The superseded subscription that this one took the place of, put back there with all that is owed. */
+export async function reinstatePredecessor (transaction: Transaction, number: number, now: number): Promise<void> {
+  const { sql, change } = transaction
+  const [row] = await sql("SELECT predecessor FROM @.subscriptions WHERE number = $1 AND status <> 'superseded' AND predecessor IS NOT NULL", number)
+  if (row === undefined) return
+  const predecessor = row.predecessor as number
+  if (await change("UPDATE @.subscriptions SET status = 'active' WHERE number = $1 AND status = 'superseded'", predecessor) === 0) return
+  await sql('UPDATE @.subscriptions SET predecessor = NULL WHERE number = $1', number)
+  await takeOver(transaction, number, predecessor, now)
+}
+
+/** Its callback was answered: the ones before it are of the past, and what only they wanted is owed to nobody. */
+export async function confirmSubscription (transaction: Transaction, number: number): Promise<void> {
+  const { sql } = transaction
+  await sql('UPDATE @.subscriptions SET failing_since = NULL WHERE number = $1 AND failing_since IS NOT NULL', number)
+  const past = await sql(`
+    WITH RECURSIVE past (number) AS (
+      SELECT predecessor FROM @.subscriptions WHERE number = $1
+      UNION ALL
+      SELECT subscriptions.predecessor FROM past JOIN @.subscriptions ON subscriptions.number = past.number)
+    SELECT number FROM past WHERE number IS NOT NULL`, number)
+  for (const row of past) {
+    await sql('DELETE FROM @.subscriptions WHERE number = $1', row.number)
+    await dropOwed(transaction, row.number as number)
+  }
+  await sql('UPDATE @.subscriptions SET predecessor = NULL WHERE number = $1 AND predecessor IS NOT NULL', number)
+}
+
+/** Forgets a subscription; what it is still owed goes to its predecessor, or is dropped. */
+export async function removeSubscription (transaction: Transaction, number: number, now: number): Promise<void> {
+  await reinstatePredecessor(transaction, number, now)
+  // A late unsubscribe of a version that was superseded: its successor stays.
+  await unlink(transaction, number)
+  await transaction.sql('DELETE FROM @.subscriptions WHERE number = $1', number)
+  await dropOwed(transaction, number)
+}

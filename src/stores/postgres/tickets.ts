@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto'
+import { StoreUnavailableError } from '../../errors.ts'
+import type { Clock } from '../../work/clock.ts'
+import type { Logger } from '../../work/log.ts'
+import type { BossDatabase, Transaction } from './connection.ts'
+import { importPgBoss } from './dependencies.ts'
+
+/*
+ * pg-boss hands out the work. A **ticket** is a pg-boss job that stands for a job of ours and says "may run now": one
+ * queue for each operation, so that a replica is never given what it cannot run. Tickets are written, fetched and
+ * settled in the transaction that changes the record, so that there is never one without the other.
+ */
+
+export interface Ticket {
+  ticket: string
+  operation: string
+  number: number
+}
+
+export interface Tickets {
+  open (host: { clock: Clock, log: Logger }): Promise<void>
+  close (): Promise<void>
+  /** Before a transaction that writes tickets of these operations: each has its queue from then on. */
+  prepare (operations: string[]): Promise<void>
+  /** @param waited Of work whose time has come: it goes first. */
+  write (transaction: Transaction, tickets: Ticket[], waited?: boolean): Promise<void>
+  /** Claims tickets, oldest first; resolves to their ids. */
+  fetch (transaction: Transaction, operation: string, limit: number): Promise<string[]>
+  /** Claimed tickets that are free again, with the place in the queue that they had. */
+  putBack (transaction: Transaction, tickets: Ticket[]): Promise<void>
+  remove (transaction: Transaction, tickets: Pick<Ticket, 'ticket' | 'operation'>[]): Promise<void>
+}
+
+/** What pg-boss would otherwise do to work that is ours to judge. */
+const queueOptions = {
+  // Default 2, after which a ticket is "failed" and its job waits for ever. How often is tried again is the core's to say.
+  retryLimit: 2_147_483_647,
+  retryDelay: 0,
+  // Default 15 minutes, then the ticket of a job that still runs would be handed out again. A day is the most there is;
+  // a claim that comes across the ticket of a job that runs for longer leaves it alone.
+  expireInSeconds: 86_399,
+  // Default 14 days, then a ticket that still waits would be deleted: a queue may stand still for longer than that.
+  retentionSeconds: 10 * 365 * 86_400,
+  // Tickets are removed when they are settled, so there is nothing to keep. 0 would mean: for ever.
+  deleteAfterSeconds: 86_400
+}
+
+export function createTickets (database: BossDatabase, schema: string, migrate: boolean, limits: ReadonlyMap<string, number>): Tickets {
+  let boss: import('pg-boss').PgBoss | undefined
+  const known = new Set<string>()
+
+  const db = ({ boss }: Transaction): { db: BossDatabase } => ({ db: boss })
+
+  async function each<T extends { operation: string }> (items: T[], work: (queue: string, items: T[]) => Promise<void>): Promise<void> {
+    for (const operation of new Set(items.map((item) => item.operation))) {
+      await work(queueOf(operation), items.filter((item) => item.operation === operation))
+    }
+  }
+
+  async function write (transaction: Transaction, tickets: Ticket[], waited = false): Promise<void> {
+    await each(tickets, async (queue, group) => {
+      const ids = await boss!.insert(queue, group.map(({ ticket, operation, number }) => ({
+        id: ticket,
+        data: { job: number },
+        priority: waited ? 1 : 0,
+        ...(limits.has(operation) ? { group: { id: operation } } : {})
+      })), { ...db(transaction), returnId: true })
+      // It skips in silence what it has already.
+      if (ids?.length !== group.length) throw new Error(`pg-boss took ${ids?.length ?? 0} of ${group.length} tickets for ${queue}`)
+    })
+  }
+
+  return {
+    async open ({ clock, log }) {
+      const { PgBoss } = await importPgBoss()
+      boss = new PgBoss({
+        db: database,
+        schema,
+        migrate,
+        createSchema: migrate,
+        clock: {
+          now: clock.now,
+          setTimeout: (work, ms) => clock.after(ms, work),
+          clearTimeout: (cancel) => { (cancel as (() => void) | undefined)?.() },
+          setInterval (work, ms) {
+            let cancel = clock.after(ms, function again () {
+              cancel = clock.after(ms, again)
+              work()
+            })
+            return () => { cancel() }
+          },
+          clearInterval: (cancel) => { (cancel as (() => void) | undefined)?.() }
+        },
+        // No cron: it would ask the database several times a minute.
+        schedule: false,
+        // Ours tells of more than new tickets, and once for all queues: see listener.ts.
+        useListenNotify: false,
+        // Flows of jobs that depend on each other: there are none here.
+        flowIntervalSeconds: 3600,
+        // Index builds that an upgrade of pg-boss left for later.
+        bamIntervalSeconds: 600,
+        // A row a replica, written twice a minute, to tell what the log tells.
+        registerInstance: false
+      })
+      boss.on('error', (error) => { log.warn({ err: error }, 'pg-boss could not do its maintenance, it will try again') })
+      boss.on('warning', ({ message, data }) => { log.warn({ data }, `pg-boss: ${message}`) })
+      await boss.start()
+    },
+
+    async close () {
+      // Our own loop works, so there is nothing to wait for; the pool is not pg-boss's to close.
+      await boss?.stop({ graceful: false, close: false })
+      boss = undefined
+      known.clear()
+    },
+
+    async prepare (operations) {
+      if (boss === undefined) throw new StoreUnavailableError('the store on PostgreSQL is not open')
+      for (const operation of new Set(operations)) {
+        if (known.has(operation)) continue
+        await boss.createQueue(queueOf(operation), queueOptions)
+        known.add(operation)
+      }
+    },
+
+    write,
+
+    async fetch (transaction, operation, limit) {
+      const cap = limits.get(operation)
+      // Two that count at the same time would both find room.
+      if (cap !== undefined) await transaction.sql('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', `${schema}: at most ${cap} of ${operation}`)
+      const jobs = await boss!.fetch(queueOf(operation), { ...db(transaction), batchSize: limit, ...(cap === undefined ? {} : { groupConcurrency: cap }) })
+      return jobs.map(({ id }) => id)
+    },
+
+    async putBack (transaction, tickets) {
+      await each(tickets, async (queue, group) => {
+        const response = await boss!.fail(queue, group.map(({ ticket }) => ticket), null, db(transaction)) as unknown as { settled: string[] }
+        const settled = new Set(response.settled)
+        // Somebody deleted them by hand: without a ticket the jobs would wait for ever.
+        await write(transaction, group.filter(({ ticket }) => !settled.has(ticket)))
+      })
+    },
+
+    async remove (transaction, tickets) {
+      // By id, whatever pg-boss thinks of them: the record, which is locked by now, is the fence.
+      await each(tickets, async (queue, group) => { await boss!.deleteJob(queue, group.map(({ ticket }) => ticket), db(transaction)) })
+    }
+  }
+}
+
+export const newTicket = (): string => randomUUID()
+
+/** The name of an operation's queue: pg-boss allows letters, digits and `_-./` in it. */
+function queueOf (operation: string): string {
+  return operation.replace(/[^\w.-]/g, (character) => `/${character.charCodeAt(0).toString(16)}/`)
+}

@@ -1,0 +1,50 @@
+import type { Transaction } from './connection.ts'
+import type { Ticket, Tickets } from './tickets.ts'
+
+interface Held extends Ticket { due_at: number | null }
+
+/** Shows the others that the worker moves. Whoever took it for dead removed its row, so it is put back. */
+export async function keepWorker ({ sql }: Pick<Transaction, 'sql'>, worker: string): Promise<void> {
+  await sql('INSERT INTO @.workers AS known (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET beat = known.beat + 1', worker)
+}
+
+/** Whether the worker's row was still there, at that beat: from then on it is this transaction's to take from it. */
+export async function dropWorker ({ change }: Transaction, worker: string, beat?: number): Promise<boolean> {
+  return await change('DELETE FROM @.workers WHERE id = $1 AND beat = coalesce($2, beat)', worker, beat ?? null) === 1
+}
+
+/** Takes everything from a worker, `crashes` one higher. Resolves to how many jobs and deliveries that were. */
+export async function releaseWorker (transaction: Transaction, tickets: Tickets, worker: string): Promise<number> {
+  const { sql, change } = transaction
+  const held = await sql('SELECT number, operation, ticket, due_at FROM @.jobs WHERE worker = $1 ORDER BY number FOR UPDATE', worker) as unknown as Held[]
+  await change("UPDATE @.jobs SET worker = NULL, crashes = crashes + 1, ticket = CASE WHEN due_at IS NULL THEN ticket END, status = CASE WHEN due_at IS NULL THEN 'queued' ELSE status END WHERE worker = $1", worker)
+  await tickets.putBack(transaction, held.filter((job) => job.due_at === null))
+  // One that was claimed at its deadline is due again by that time, which it kept, and gets a new ticket then.
+  await tickets.remove(transaction, held.filter((job) => job.due_at !== null))
+  const deliveries = await change('UPDATE @.deliveries SET worker = NULL, due_at = 0 WHERE worker = $1', worker)
+  return held.length + deliveries
+}
+
+/** Watches the beats of the others, on our monotonic clock: whoever has not moved for the time of a lease is taken for dead. */
+export interface Observer {
+  findSilent (workers: { id: string, beat: number }[], now: number, leaseMs: number): { id: string, beat: number }[]
+  forget (id: string): void
+}
+
+/** @param worker Our own name. */
+export function createObserver (worker: string): Observer {
+  const beats = new Map<string, { beat: number, since: number }>()
+  return {
+    findSilent (workers, now, leaseMs) {
+      const present = new Set(workers.map(({ id }) => id))
+      for (const id of beats.keys()) if (!present.has(id)) beats.delete(id)
+      return workers.filter(({ id, beat }) => {
+        if (id === worker) return false
+        const last = beats.get(id)
+        if (last?.beat !== beat) beats.set(id, { beat, since: now })
+        return last?.beat === beat && now - last.since >= leaseMs
+      })
+    },
+    forget: (id) => { beats.delete(id) }
+  }
+}
