@@ -11,6 +11,7 @@ const folders = {
   work: { imports: ['errors.ts', 'protocol/', 'callbacks/'] },
   stores: { imports: ['errors.ts', 'work/store.ts'], types: ['work/clock.ts', 'work/log.ts'] },
   'stores/sqlite': { imports: ['errors.ts', 'work/store.ts'], types: ['work/clock.ts', 'work/log.ts'], packages: ['node:sqlite'] },
+  'stores/postgres': { imports: ['errors.ts', 'work/store.ts'], types: ['work/clock.ts', 'work/log.ts'], packages: ['pg', 'pg-boss'] },
   connector: { imports: ['errors.ts', 'protocol/'], packages: ['fastify'] },
   operations: { imports: ['errors.ts', 'protocol/', 'work/', 'connector/'], packages: ['fastify'] },
   testing: {
@@ -18,7 +19,7 @@ const folders = {
     packages: ['fastify']
   }
 }
-const guardedPackages = ['fastify', 'node:sqlite']
+const guardedPackages = ['fastify', 'node:sqlite', 'pg', 'pg-boss']
 const pureModules = ['buffer', 'crypto', 'querystring', 'url', 'util']
 const concreteStore = {
   regex: '^(?:\\.{1,2}/)+(?:stores|sqlite|postgres)/',

@@ -13,6 +13,9 @@ export const AlreadyRegisteredError = createError('FST_LOGIC_APPS_ALREADY_REGIST
 export const DuplicateOperationError = createError('FST_LOGIC_APPS_DUPLICATE_OPERATION',
   'operationId "%s" is used by %s and by %s: give each operation its own', 500)
 
+export const MissingDependencyError = createError('FST_LOGIC_APPS_MISSING_DEPENDENCY',
+  'the package "%s" is not installed: run "npm install pg pg-boss"', 500)
+
 // The store.
 export const StoreUnavailableError = createError('FST_LOGIC_APPS_STORE_UNAVAILABLE', '%s', 503)
 export const InvalidDatabaseError = createError('FST_LOGIC_APPS_INVALID_DATABASE', '%s', 503)
@@ -88,6 +91,7 @@ export type FastifyLogicAppsErrorCode =
   | 'FST_LOGIC_APPS_INVALID_OPTIONS'
   | 'FST_LOGIC_APPS_ALREADY_REGISTERED'
   | 'FST_LOGIC_APPS_DUPLICATE_OPERATION'
+  | 'FST_LOGIC_APPS_MISSING_DEPENDENCY'
   | 'FST_LOGIC_APPS_STORE_UNAVAILABLE'
   | 'FST_LOGIC_APPS_INVALID_DATABASE'
   | 'FST_LOGIC_APPS_SCHEMA_VERSION'

@@ -34,7 +34,7 @@ export {
   AlreadyRegisteredError, CallbackUrlNotAllowedError, DeliveryNotFoundError, DuplicateOperationError, IdempotencyKeyReusedError,
   InvalidCallbackUrlError, InvalidContextError, InvalidDatabaseError, InvalidEventError, InvalidOptionsError, InvalidRequestError,
   InvalidResultError, InvalidTriggerStateError, JobAlreadyEndedError, JobError, JobExpiredError, JobNotFoundError, LeaseLostError,
-  LoopbackBaseUrlError, OperationNotFoundError, PollFailedError, QueueFullError, RetryableError, SchemaVersionError, StoreUnavailableError,
+  LoopbackBaseUrlError, MissingDependencyError, OperationNotFoundError, PollFailedError, QueueFullError, RetryableError, SchemaVersionError, StoreUnavailableError,
   SubscriptionNotFoundError, TooManyVersionsError, TriggerStateTooLargeError, UnsupportedBodyError
 } from './errors.ts'
 export type { FastifyLogicAppsErrorCode, JobErrorOptions } from './errors.ts'

@@ -40,12 +40,21 @@ export interface OwedEvent { subscription: number, dueAt: number | null }
  */
 export async function oweEvent ({ sql }: Reads, event: number, owed: OwedEvent[], now: number): Promise<Map<number, number>> {
   if (owed.length === 0) return new Map()
+  // One version of a workflow is owed an event, though a save may come in the midst of a fan-out. A letter that is dead
+  // from the start takes no callback from the others.
   const rows = await sql(`
     INSERT INTO @.deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, event)
-    SELECT operation, owner, number, created_at, url_hint, host, CASE WHEN owed.due_at IS NULL THEN 'dead' ELSE 'pending' END,
-      owed.due_at, CASE WHEN owed.due_at IS NULL THEN $4::bigint END, $4, $3
-    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS owed (subscription, due_at, place)
-      JOIN @.subscriptions ON subscriptions.number = owed.subscription
+    SELECT operation, owner, number, created_at, url_hint, host, CASE WHEN due_at IS NULL THEN 'dead' ELSE 'pending' END,
+      due_at, CASE WHEN due_at IS NULL THEN $4::bigint END, $4, $3
+    FROM (
+      SELECT subscriptions.*, due_at, place, CASE WHEN due_at IS NULL OR versionless_digest IS NULL THEN 1
+        ELSE row_number() OVER (PARTITION BY due_at IS NULL, versionless_digest, operation, owner ORDER BY place) END AS version
+      FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS owed (subscription, due_at, place)
+        JOIN @.subscriptions ON subscriptions.number = owed.subscription) AS wanting
+    WHERE version = 1 AND (due_at IS NULL OR NOT EXISTS (
+      SELECT 1 FROM @.subscriptions AS versions JOIN @.deliveries ON deliveries.event = $3 AND deliveries.subscription = versions.number
+      WHERE versions.versionless_digest = wanting.versionless_digest AND versions.operation = wanting.operation AND versions.owner = wanting.owner
+        AND versions.number <> wanting.number AND deliveries.status <> 'dead'))
     ORDER BY place ON CONFLICT DO NOTHING RETURNING number, subscription`,
   owed.map(({ subscription }) => subscription), owed.map(({ dueAt }) => dueAt), event, now)
   return new Map(rows.map((row) => [row.subscription as number, row.number as number]))

@@ -5,7 +5,7 @@ export interface PostgresClient {
   query (query: PostgresQuery): Promise<PostgresResult>
   on (event: 'error', listener: (error: Error) => void): unknown
   on (event: 'notification', listener: (message: { channel: string, payload?: string | undefined }) => void): unknown
-  removeListener (event: string, listener: (...values: never[]) => void): unknown
+  removeListener (event: string, listener: (...values: any[]) => void): unknown
   /** With an error, or `true`, the connection is closed instead of given back. */
   release (destroy?: Error | boolean): void
 }

@@ -72,7 +72,8 @@ export async function findFanOuts ({ sql }: Reads, { operations, strangersBefore
 }
 
 export async function findSubscribers ({ sql }: Reads, { topic, operation, event, cursor }: FanOut, limit: number): Promise<Subscriber[]> {
-  // The ones behind are found in the same statement, so that all are of one moment.
+  // The ones behind are found in the same statement, so that all are of one moment. All versions of a workflow have the
+  // same place in the log: it goes from one to the next.
   const rows = await sql(`
     WITH RECURSIVE found AS (
       SELECT number, predecessor FROM @.subscriptions
@@ -83,7 +84,7 @@ export async function findSubscribers ({ sql }: Reads, { topic, operation, event
       SELECT front, subscriptions.predecessor, place + 1 FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
       WHERE subscriptions.predecessor IS NOT NULL)
     SELECT front, place, subscriptions.* FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
-    WHERE after_event < $4 ORDER BY front, place`, topic, operation, cursor, event)
+    ORDER BY front, place`, topic, operation, cursor, event)
   const found = new Map<number, { front: SubscriptionRecord | undefined, behind: SubscriptionRecord[] }>()
   for (const row of rows as (Row & { front: number, place: number })[]) {
     if (row.place === 0) found.set(row.front, { front: toSubscription(row), behind: [] })

@@ -1,7 +1,7 @@
 import type { DeliveryOutcome, DeliverySettlement } from '../../work/store.ts'
 import type { Row, Transaction } from './connection.ts'
 import { keepAttempts } from './deliveries.ts'
-import { confirmSubscription, lockOperations, reinstatePredecessor, removeSubscription } from './subscriptions.ts'
+import { confirmSubscription, leaveRow, lockOperations, readPlace, removeSubscription } from './subscriptions.ts'
 
 interface Sent {
   number: number
@@ -116,7 +116,7 @@ async function settleOne (transaction: Transaction, settlement: DeliverySettleme
   if (effect === 'failing') await sql('UPDATE @.subscriptions SET failing_since = coalesce(failing_since, $2) WHERE number = $1', sentTo, now)
   if (effect === 'suspended' || effect === 'retired') await giveUp(transaction, sentTo, effect, now)
   // Whatever the answer: a URL that took another's place and was never answered with a yes does not keep it.
-  else if (to.status === 'dead' && (await findUnproved(transaction, [sentTo])).has(sentTo)) await giveUp(transaction, sentTo, 'retired', now)
+  else if (to.status === 'dead' && (await readPlace(transaction, sentTo)).predecessor !== null) await giveUp(transaction, sentTo, 'retired', now)
   if (to.status === 'delivered') return 'kept'
   // Another URL that it is owed to by now, a successor's or a predecessor's, has not been tried yet.
   const moved = await change(`
@@ -129,16 +129,13 @@ async function settleOne (transaction: Transaction, settlement: DeliverySettleme
   return still === undefined ? 'kept' : 'moved'
 }
 
-/** A subscription that is refused: if it took another's place, that one has it again, this callback included. */
+/** A subscription that is refused: the one before it has what it is owed, this callback included, and its place, if it had that. */
 async function giveUp (transaction: Transaction, subscription: number, effect: 'suspended' | 'retired', now: number): Promise<void> {
   const { sql } = transaction
-  const [superseded] = await sql("SELECT 1 FROM @.subscriptions WHERE number = $1 AND status = 'superseded'", subscription)
-  if (superseded !== undefined) {
-    // Another has its place already. One that is only refused may yet be asked to take it back.
-    if (effect === 'retired') await removeSubscription(transaction, subscription, now)
-    return
-  }
-  await reinstatePredecessor(transaction, subscription, now)
+  const { status, predecessor } = await readPlace(transaction, subscription)
+  // Another has its place already, and it may yet be asked to take it back: if it is the true one, it is the only one left.
+  if (status === 'superseded' && predecessor === null && effect === 'suspended') return
+  await leaveRow(transaction, subscription, now)
   // What is then left is owed to it will not be sent.
   await sql("UPDATE @.deliveries SET status = 'dead', due_at = NULL, ended_at = $2 WHERE subscription = $1 AND status = 'pending' AND worker IS NULL", subscription, now)
   if (effect === 'suspended') await sql("UPDATE @.subscriptions SET status = 'suspended' WHERE number = $1", subscription)

@@ -146,8 +146,10 @@ export async function subscribe (transaction: Transaction, subscription: NewSubs
   }
   if (before !== undefined) {
     await sql("UPDATE @.subscriptions SET status = 'superseded' WHERE number = $1", before.number)
-    await takeOver(transaction, before.number, number, subscription.createdAt)
-    await dropOwed(transaction, before.number)
+    // From all of them: the engine unsubscribes the old version now, and what that one is owed would go with it.
+    const past = await findPast(transaction, number)
+    await takeOver(transaction, past, number, subscription.createdAt)
+    await dropOwed(transaction, past)
   }
   return { outcome: same === undefined ? 'created' : 'repeated', subscription: (await readSubscription(transaction, number))! }
 }
@@ -172,29 +174,38 @@ async function lastEvent ({ sql }: Reads): Promise<number> {
 }
 
 /**
- * What one subscription is owed, dead letters too, is owed to another; what waited for its next attempt is due at once,
- * since this URL has not been tried. An event both are owed is so once.
+ * What some subscriptions are owed, dead letters too, is owed to another; what waited for its next attempt is due at once,
+ * since this URL has not been tried. An event that several are owed is so once, and is no dead letter if one may yet be sent.
  */
-async function takeOver ({ sql }: Reads, from: number, to: number, now: number): Promise<void> {
-  await sql(`
-    UPDATE @.deliveries SET subscription = successor.number, subscription_created_at = successor.created_at,
-      host = successor.host, url_hint = successor.url_hint,
-      attempts = CASE WHEN due_at IS NULL THEN attempts ELSE 0 END,
-      due_at = CASE WHEN due_at IS NULL THEN NULL ELSE least(due_at, $3) END
-    FROM @.subscriptions AS successor
-    WHERE successor.number = $1 AND deliveries.subscription = $2 AND deliveries.status IN ('pending', 'dead')
-      AND NOT EXISTS (SELECT 1 FROM @.deliveries AS owed WHERE owed.event = deliveries.event AND owed.subscription = $1)`, to, from, now)
+async function takeOver (transaction: Transaction, from: number[], to: number, now: number): Promise<void> {
+  await dropDeliveries(transaction, `subscription = $1 AND status = 'dead' AND event IN (
+    SELECT event FROM @.deliveries WHERE subscription = ANY ($2) AND status = 'pending')`, to, from)
+  for (const status of ['pending', 'dead']) {
+    await transaction.sql(`
+      UPDATE @.deliveries SET subscription = successor.number, subscription_created_at = successor.created_at,
+        host = successor.host, url_hint = successor.url_hint,
+        attempts = CASE WHEN due_at IS NULL THEN attempts ELSE 0 END,
+        due_at = CASE WHEN due_at IS NULL THEN NULL ELSE least(due_at, $3) END
+      FROM @.subscriptions AS successor WHERE successor.number = $1 AND deliveries.number IN (
+        SELECT DISTINCT ON (coalesce(event, -number)) number FROM @.deliveries AS owed WHERE subscription = ANY ($2) AND status = $4
+          AND NOT EXISTS (SELECT 1 FROM @.deliveries AS known WHERE known.event = owed.event AND known.subscription = $1)
+        ORDER BY coalesce(event, -number), number)`, to, from, now, status)
+  }
   // Who is being fanned out to has changed: a step that was looked at before is void, and one that was passed by is
   // looked at again. What is owed already is not owed twice.
-  await sql(`
+  await transaction.sql(`
     UPDATE @.fan_outs SET cursor = least(cursor, $1::bigint - 1), round = round + 1
     WHERE operation = (SELECT operation FROM @.subscriptions WHERE number = $1::bigint)`, to)
 }
 
-async function dropOwed ({ sql }: Reads, number: number): Promise<void> {
+async function dropOwed (transaction: Transaction, subscriptions: number[]): Promise<void> {
+  await dropDeliveries(transaction, "subscription = ANY ($1) AND status = 'pending'", subscriptions)
+}
+
+async function dropDeliveries ({ sql }: Reads, condition: string, ...values: unknown[]): Promise<void> {
   await sql(`
-    WITH dropped AS (DELETE FROM @.deliveries WHERE subscription = $1 AND status = 'pending' RETURNING number)
-    DELETE FROM @.delivery_attempts WHERE delivery IN (SELECT number FROM dropped)`, number)
+    WITH dropped AS (DELETE FROM @.deliveries WHERE ${condition} RETURNING number)
+    DELETE FROM @.delivery_attempts WHERE delivery IN (SELECT number FROM dropped)`, ...values)
 }
 
 /** The one that took its place, if any, has the one before it behind it. */
@@ -202,43 +213,56 @@ async function unlink ({ sql }: Reads, number: number): Promise<void> {
   await sql('UPDATE @.subscriptions SET predecessor = (SELECT predecessor FROM @.subscriptions WHERE number = $1) WHERE predecessor = $1', number)
 }
 
+/** The one before it, the one before that, and so on. */
+async function findPast ({ sql }: Reads, number: number): Promise<number[]> {
+  const rows = await sql(`
+    WITH RECURSIVE past (number, place) AS (
+      SELECT predecessor, 0 FROM @.subscriptions WHERE number = $1 AND predecessor IS NOT NULL
+      UNION ALL
+      SELECT subscriptions.predecessor, place + 1 FROM past JOIN @.subscriptions ON subscriptions.number = past.number
+      WHERE subscriptions.predecessor IS NOT NULL)
+    SELECT number FROM past ORDER BY place`, number)
+  return rows.map((row) => row.number as number)
+}
+
 export async function resumeSubscription ({ change }: Transaction, number: number): Promise<boolean> {
   return await change("UPDATE @.subscriptions SET status = 'active', failing_since = NULL WHERE number = $1 AND status = 'suspended'", number) === 1
 }
 
-/** The superseded subscription that this one took the place of, put back there with all that is owed. */
-export async function reinstatePredecessor (transaction: Transaction, number: number, now: number): Promise<void> {
-  const { sql, change } = transaction
-  const [row] = await sql("SELECT predecessor FROM @.subscriptions WHERE number = $1 AND status <> 'superseded' AND predecessor IS NOT NULL", number)
-  if (row === undefined) return
-  const predecessor = row.predecessor as number
-  if (await change("UPDATE @.subscriptions SET status = 'active' WHERE number = $1 AND status = 'superseded'", predecessor) === 0) return
+/**
+ * Takes it out of the row of versions. The one before it, if there is one, has what it is owed, and its place if that was
+ * the first.
+ */
+export async function leaveRow (transaction: Transaction, number: number, now: number): Promise<void> {
+  const { sql } = transaction
+  const { status, predecessor } = await readPlace(transaction, number)
+  await unlink(transaction, number)
+  if (predecessor === null) return
   await sql('UPDATE @.subscriptions SET predecessor = NULL WHERE number = $1', number)
-  await takeOver(transaction, number, predecessor, now)
+  if (status !== 'superseded') await sql("UPDATE @.subscriptions SET status = 'active' WHERE number = $1", predecessor)
+  await takeOver(transaction, [number], predecessor, now)
+}
+
+/** Its status, and which one it took the place of, if that one is still there. */
+export async function readPlace ({ sql }: Reads, number: number): Promise<{ status: SubscriptionStatus | undefined, predecessor: number | null }> {
+  const [row] = await sql('SELECT status, predecessor FROM @.subscriptions WHERE number = $1', number)
+  return { status: row?.status as SubscriptionStatus | undefined, predecessor: row?.predecessor as number | null | undefined ?? null }
 }
 
 /** Its callback was answered: the ones before it are of the past, and what only they wanted is owed to nobody. */
 export async function confirmSubscription (transaction: Transaction, number: number): Promise<void> {
   const { sql } = transaction
   await sql('UPDATE @.subscriptions SET failing_since = NULL WHERE number = $1 AND failing_since IS NOT NULL', number)
-  const past = await sql(`
-    WITH RECURSIVE past (number) AS (
-      SELECT predecessor FROM @.subscriptions WHERE number = $1
-      UNION ALL
-      SELECT subscriptions.predecessor FROM past JOIN @.subscriptions ON subscriptions.number = past.number)
-    SELECT number FROM past WHERE number IS NOT NULL`, number)
-  for (const row of past) {
-    await sql('DELETE FROM @.subscriptions WHERE number = $1', row.number)
-    await dropOwed(transaction, row.number as number)
-  }
-  await sql('UPDATE @.subscriptions SET predecessor = NULL WHERE number = $1 AND predecessor IS NOT NULL', number)
+  const past = await findPast(transaction, number)
+  if (past.length === 0) return
+  await sql('DELETE FROM @.subscriptions WHERE number = ANY ($1)', past)
+  await dropOwed(transaction, past)
+  await sql('UPDATE @.subscriptions SET predecessor = NULL WHERE number = $1', number)
 }
 
-/** Forgets a subscription; what it is still owed goes to its predecessor, or is dropped. */
+/** Forgets a subscription; what it is still owed goes to the one before it, or is dropped. A successor stays. */
 export async function removeSubscription (transaction: Transaction, number: number, now: number): Promise<void> {
-  await reinstatePredecessor(transaction, number, now)
-  // A late unsubscribe of a version that was superseded: its successor stays.
-  await unlink(transaction, number)
+  await leaveRow(transaction, number, now)
   await transaction.sql('DELETE FROM @.subscriptions WHERE number = $1', number)
-  await dropOwed(transaction, number)
+  await dropOwed(transaction, [number])
 }
