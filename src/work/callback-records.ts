@@ -119,6 +119,11 @@ export interface LogPage {
   last: number
 }
 
+/** A transaction of the host's, on the database that the store uses: a client of `pg`, or anything else in pg-boss's form. */
+export type HostTransaction =
+  | { query: (text: string, values: unknown[]) => Promise<unknown> }
+  | { executeSql: (text: string, values?: unknown[]) => Promise<unknown> }
+
 /** A subscription as a fan-out sees it. */
 export interface Subscriber extends SubscriptionRecord {
   /** The superseded ones that it took the place of and has not been proved against, newest first. */

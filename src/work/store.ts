@@ -1,6 +1,6 @@
 import type {
   Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord, DeliverySettlement, FanOut,
-  FanOutRequest, FanOutStep, LogPage, LogRequest, NewEvent, NewSubscription, SubscribeOutcome, Subscriber, SubscriptionFilter,
+  FanOutRequest, FanOutStep, HostTransaction, LogPage, LogRequest, NewEvent, NewSubscription, SubscribeOutcome, Subscriber, SubscriptionFilter,
   SubscriptionRecord, VersionLimits
 } from './callback-records.ts'
 import type { Clock } from './clock.ts'
@@ -232,6 +232,11 @@ export interface Store {
    * when it expired, or is too many, and so did all before it. What is still owed then is kept, but not read here.
    */
   readLog (requests: LogRequest[]): Promise<LogPage[]>
+  /**
+   * Publishes with a transaction of the host's: rolled back, it never happened. The events get their numbers, and their
+   * debts, after the commit. Absent where the store shares no database with the host.
+   */
+  publishIn?: (events: NewEvent[], db: HostTransaction) => Promise<void>
   /** Debts, oldest event first; those of other operations come last. Two processes may be given the same one: each step is done once. */
   findFanOuts (request: FanOutRequest): Promise<FanOut[]>
   /** Whom it may be owed to: subscriptions of its topic and operation that were made before the event, after `cursor`, in order of their numbers, none of them superseded. */

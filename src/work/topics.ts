@@ -3,7 +3,7 @@ import { InvalidEventError, InvalidOptionsError } from '../errors.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import { createBatcher } from './batch.ts'
 import type { Clock } from './clock.ts'
-import type { NewEvent, Store } from './store.ts'
+import type { HostTransaction, NewEvent, Store } from './store.ts'
 
 /** A stream of events that triggers can be declared on. */
 export interface Topic<Event = unknown> {
@@ -16,6 +16,15 @@ export interface Topic<Event = unknown> {
    * @throws {InvalidEventError} when it does not fit the schema. @throws {StoreUnavailableError}
    */
   publish (event: Event): Promise<string>
+  /**
+   * Publishes with a transaction of yours on the database of `postgresStore`: rolled back, it never happened. `db` is the
+   * client of `pg` that the transaction is on, or what an adapter of pg-boss makes of one of Kysely, Drizzle, Knex or Prisma.
+   * The event has no id before your commit.
+   *
+   * @throws {InvalidEventError} @throws {InvalidOptionsError} when the store cannot.
+   * @example await orders.publish({ orderId }, { db: client })
+   */
+  publish (event: Event, options: { db: HostTransaction }): Promise<void>
 }
 
 export interface TopicOptions<Schema = unknown> {
@@ -47,12 +56,28 @@ export function createTopics ({ store, clock, eventIds, retentionMs, maxEvents, 
     return {
       name,
       eventSchema,
-      async publish (event) {
-        const createdAt = clock.now()
-        const number = await append({ topic: name, body: toJson(event), createdAt, expiresAt: createdAt + retentionMs, maxEvents })
-        onPublished()
-        return eventIds.encode({ number, createdAt })
+      publish: publish as Topic['publish']
+    }
+
+    async function publish (event: unknown, options?: { db: HostTransaction }): Promise<string | undefined> {
+      const createdAt = clock.now()
+      const made: NewEvent = { topic: name, body: toJson(event), createdAt, expiresAt: createdAt + retentionMs, maxEvents }
+      if (options !== undefined) {
+        await publishIn(made, options.db)
+        return undefined
       }
+      const number = await append(made)
+      onPublished()
+      return eventIds.encode({ number, createdAt })
+    }
+
+    async function publishIn (event: NewEvent, db: HostTransaction): Promise<void> {
+      // Left out by mistake, it would publish what is then rolled back.
+      if (typeof db !== 'object' || db === null || !('query' in db || 'executeSql' in db)) {
+        throw new InvalidOptionsError(`topic "${name}": "db" of publish must be a client of pg, or what fromKysely, fromDrizzle, fromKnex or fromPrisma of pg-boss makes`)
+      }
+      if (store.publishIn === undefined) throw new InvalidOptionsError(`topic "${name}": this store has no database in common with you, so publish cannot take "db": use postgresStore`)
+      await store.publishIn([event], db)
     }
 
     /** What is checked is what will be read: the event after its way through JSON. */

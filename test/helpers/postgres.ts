@@ -72,11 +72,11 @@ async function launch (): Promise<PostgresServer> {
       for (const name of [schema, `${schema}_boss`]) await pool.query(`DROP SCHEMA IF EXISTS ${name} CASCADE`)
     },
     async empty (schema) {
-      const tables = await listOf("SELECT tablename AS name FROM pg_tables WHERE schemaname = $1 AND tablename <> 'store'", schema)
+      const tables = await listOf("SELECT tablename AS name FROM pg_tables WHERE schemaname = $1 AND tablename NOT IN ('store', 'log')", schema)
       const sequences = await listOf('SELECT sequencename AS name FROM pg_sequences WHERE schemaname = $1', schema)
       await pool.query([
         ...tables.map((name) => `DELETE FROM ${schema}.${name}`),
-        `DELETE FROM ${schema}_boss.job; DELETE FROM ${schema}_boss.queue`,
+        `UPDATE ${schema}.log SET last = 0; DELETE FROM ${schema}_boss.job; DELETE FROM ${schema}_boss.queue`,
         ...sequences.map((name) => `ALTER SEQUENCE ${schema}.${name} RESTART`)
       ].join(';'))
     }

@@ -28,6 +28,8 @@ export interface Connection {
   sql (text: string, ...values: unknown[]): Promise<Row[]>
   /** All of `work` is on disk when this resolves, or none of it when it rejects. `work` may run several times. */
   write<T> (work: (transaction: Transaction) => Promise<T>): Promise<T>
+  /** The same, for work that may take its time: a migration. */
+  patiently<T> (work: (transaction: Transaction) => Promise<T>): Promise<T>
   /** A connection to keep, for LISTEN. */
   take (): Promise<PostgresClient>
   /** For what pg-boss does on its own account. */
@@ -50,13 +52,18 @@ export interface ConnectionParts {
 const retryStates = ['40001', '40P01']
 const maxTries = 5
 const isAnyError = (): boolean => true
+/** For what pg-boss does on its own account: it installs itself, and rebuilds indexes. */
+const bossTimeoutMs = 900_000
+/** So that the server's own error comes first. */
+const graceMs = 1_000
 
 export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }: ConnectionParts): Connection {
   let closed = false
   const texts = new Map<string, string>()
   // Limits of the server's own, for all that we do: a replica that is frozen in the middle of a transaction, or one
   // that waits for a lock, must not hold up the others for ever. SET LOCAL, so that a pooler and a pool of the host's do.
-  const begin = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`
+  const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED'
+  const limited = `${begin}; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`
   // Every bigint of ours is a safe integer.
   const types: NonNullable<PostgresQuery['types']> = { getTypeParser: (oid, format) => oid === 20 ? Number : pg.types.getTypeParser(oid, format) }
 
@@ -68,10 +75,10 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }
 
   const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values, types })
 
-  /** `pg` reports a socket that never answers only if asked to. Longer than the server's limit, so that its error comes first. */
-  async function run (client: PostgresClient, query: PostgresQuery): Promise<PostgresResult> {
+  /** `pg` reports a socket whose other end never answers only if it is asked to. */
+  async function runFor (client: PostgresClient, query: PostgresQuery, limitMs = timeoutMs + graceMs): Promise<PostgresResult> {
     try {
-      return await client.query({ ...query, query_timeout: timeoutMs + 2000 })
+      return await client.query({ ...query, query_timeout: limitMs })
     } catch (error) {
       throw explain(error)
     }
@@ -103,46 +110,48 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }
     }
   }
 
-  async function attempt<T> (work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  async function attempt<T> (work: (transaction: Transaction) => Promise<T>, patient: boolean): Promise<T> {
     return await use(async (client) => {
-      await run(client, { text: begin })
+      const run = (query: PostgresQuery): Promise<PostgresResult> => runFor(client, query, patient ? bossTimeoutMs : undefined)
+      await run({ text: patient ? begin : limited })
       let commit = 'COMMIT'
       try {
         const result = await work({
+          sql: async (text, ...values) => (await run(ours(text, values))).rows,
+          change: async (text, ...values) => (await run(ours(text, values))).rowCount ?? 0,
+          script: async (text) => { await run({ text: textOf(text) }) },
           tell: () => { commit = `${notify}; COMMIT` },
-          sql: async (text, ...values) => (await run(client, ours(text, values))).rows,
-          change: async (text, ...values) => (await run(client, ours(text, values))).rowCount ?? 0,
-          script: async (text) => { await run(client, { text: textOf(text) }) },
-          boss: { executeSql: (text, values) => run(client, values === undefined ? { text } : { text, values }) }
+          boss: { executeSql: (text, values) => run(values === undefined ? { text } : { text, values }) }
         })
-        await run(client, { text: commit })
+        await run({ text: commit })
         return result
       } catch (error) {
         // On a lost connection the server rolls back by itself.
-        if (!isLost(error)) await run(client, { text: 'ROLLBACK' })
+        if (!isLost(error)) await run({ text: 'ROLLBACK' })
         throw error
       }
     })
   }
 
-  return {
-    sql: async (text, ...values) => await use(async (client) => (await run(client, ours(text, values))).rows),
-
-    async write (work) {
-      for (let tries = 1; ; tries++) {
-        try {
-          return await attempt(work)
-        } catch (error) {
-          if (!retryStates.includes(sqlState(error) ?? '') || tries === maxTries) throw error
-        }
-        // Others work in real time, so this is no matter for the Clock.
-        await delay(Math.random() * 20 * tries)
+  async function retry<T> (work: (transaction: Transaction) => Promise<T>, patient: boolean): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await attempt(work, patient)
+      } catch (error) {
+        if (!retryStates.includes(sqlState(error) ?? '') || tries === maxTries) throw error
       }
-    },
+      // Others work in real time, so this is no matter for the Clock.
+      await delay(Math.random() * 20 * tries)
+    }
+  }
 
+  return {
+    sql: async (text, ...values) => await use(async (client) => (await runFor(client, ours(text, values))).rows),
+    write: (work) => retry(work, false),
+    patiently: (work) => retry(work, true),
     take,
     // pg-boss sends whole transactions as one text. When one fails half-way, its connection is left within it.
-    boss: { executeSql: async (text, values) => await use((client) => run(client, values === undefined ? { text } : { text, values }), isAnyError) },
+    boss: { executeSql: async (text, values) => await use((client) => runFor(client, values === undefined ? { text } : { text, values }, bossTimeoutMs), isAnyError) },
 
     async close () {
       if (closed) return

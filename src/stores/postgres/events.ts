@@ -1,15 +1,15 @@
-import type { FanOut, FanOutRequest, FanOutStep, NewEvent, Subscriber, SubscriptionRecord } from '../../work/store.ts'
+import type { FanOut, FanOutRequest, FanOutStep, HostTransaction, NewEvent, Subscriber, SubscriptionRecord } from '../../work/store.ts'
 import type { Row, Transaction } from './connection.ts'
 import { keepAttempts, oweEvent } from './deliveries.ts'
 import { lockOperations, toSubscription } from './subscriptions.ts'
 
 /*
  * The log. A later event must never show before an earlier one, or a cursor that has passed the later one would skip the
- * earlier. Numbers that are taken when an event is written do not do: transactions commit in another order. So:
+ * earlier. Numbers of a sequence do not do: they are taken in one order, and committed in another. So:
  *
- * - A number is given under a lock that is held until the commit: what has a lower one is committed, or never will be.
- *   It is taken and let go within one statement (the function append_events), so that no round trip, and no replica
- *   that is frozen between two, holds up the others.
+ * - Numbers are counted in a row of their own, whose lock is held until the commit: when one is visible, every lower one
+ *   is, or never will be. The lock is taken and let go within one statement (the function append_events), so that no
+ *   round trip, and no replica that is frozen between two, holds up the others.
  * - A transaction of the host's may last for minutes, so it takes no lock and no number. What it publishes goes to an
  *   inbox, and gets its number after the commit from whoever publishes or reads next.
  *
@@ -31,17 +31,19 @@ const listsOf = (events: NewEvent[]): [string[], string[], number[], number[]] =
   [events.map(({ topic }) => topic), events.map(({ body }) => body), events.map(({ createdAt }) => createdAt), events.map(({ expiresAt }) => expiresAt)]
 
 /** Publishes in a transaction of the host's: rolled back means never happened. */
-export function insertIntoInbox (schema: string, events: NewEvent[], { channel, worker }: News): { text: string, values: unknown[] } {
-  return {
-    text: `
-      WITH arrived AS (
-        INSERT INTO ${schema}.event_inbox (topic, body, created_at, expires_at)
-        SELECT topic, body, created_at, expires_at
-        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS event (topic, body, created_at, expires_at, place) ORDER BY place
-        RETURNING 1)
-      SELECT pg_notify($5, $6) FROM (SELECT count(*) FROM arrived) AS counted`,
-    values: [...listsOf(events), channel, worker]
-  }
+export async function putIntoInbox (db: HostTransaction, schema: string, channel: string, events: NewEvent[]): Promise<void> {
+  // An error in it is the host's to see as its driver gives it: its transaction is over.
+  // Told with an empty name: our own replica, too, learns of the commit no other way.
+  // One text as its only value, which every driver and adapter can carry.
+  const text = `
+    WITH arrived AS (
+      INSERT INTO ${schema}.event_inbox (topic, body, created_at, expires_at)
+      SELECT topic, body, "createdAt", "expiresAt"
+      FROM json_to_recordset($1::text::json) AS event (topic text, body text, "createdAt" bigint, "expiresAt" bigint)
+      RETURNING 1)
+    SELECT pg_notify('${channel}', '') FROM (SELECT count(*) FROM arrived) AS counted`
+  const values = [JSON.stringify(events)]
+  await ('executeSql' in db ? db.executeSql(text, values) : db.query(text, values))
 }
 
 /** Before a read: places in the log for what host transactions have committed. Without any, it costs one look. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { InvalidDatabaseError, SchemaVersionError } from '../../errors.ts'
 import type { Connection, Transaction } from './connection.ts'
-import { migrations, type Migration } from './schema.ts'
+import type { Migration } from './schema.ts'
 
 interface Version { version: number, compatibleFrom: number }
 
@@ -10,15 +10,13 @@ interface Version { version: number, compatibleFrom: number }
  *
  * @throws {SchemaVersionError} when the schema is of a newer version that this one cannot work on.
  */
-export async function migrate ({ write }: Connection, schema: string, steps: Migration[] = migrations): Promise<void> {
-  await write(async (transaction) => {
+export async function migrate ({ patiently }: Connection, schema: string, steps: Migration[]): Promise<void> {
+  await patiently(async (transaction) => {
     const { sql } = transaction
     // Until the commit: who comes second finds everything done.
     await sql('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', `fastify-logic-apps: migrations of ${schema}`)
     const { version } = await readVersion(transaction, schema, steps) ?? { version: 0 }
     if (version >= steps.length) return
-    // One step may take longer than a statement of every day.
-    await sql('SET LOCAL statement_timeout = 0')
     if (version === 0) await createSchema(transaction, schema)
     for (const { statements } of steps.slice(version)) await transaction.script(statements)
     const { compatibleFrom } = steps.at(-1)!
@@ -28,7 +26,7 @@ export async function migrate ({ write }: Connection, schema: string, steps: Mig
 }
 
 /** @throws {InvalidDatabaseError} when `migrate` is still to be run. @throws {SchemaVersionError} */
-export async function assertMigrated ({ write }: Connection, schema: string, steps: Migration[] = migrations): Promise<void> {
+export async function assertMigrated ({ write }: Connection, schema: string, steps: Migration[]): Promise<void> {
   const { version } = await write((transaction) => readVersion(transaction, schema, steps)) ?? { version: 0 }
   if (version < steps.length) {
     throw new InvalidDatabaseError(`the schema "${schema}" has version ${version}, and migrate is false: run "npx fastify-logic-apps migrate" with a user who may create tables, then start again`)

@@ -95,8 +95,9 @@ export const migrations: Migration[] = [{
     CREATE INDEX subscriptions_predecessor ON @.subscriptions (predecessor) WHERE predecessor IS NOT NULL;
     CREATE INDEX subscriptions_tracking ON @.subscriptions (client_tracking_id) WHERE client_tracking_id IS NOT NULL;
 
-    -- The log. Numbers are given under a lock that is held until their commit: see events.ts.
-    CREATE SEQUENCE @.event_numbers;
+    -- The log. The lock on its one row is held until the commit of the numbers that were taken: see events.ts.
+    CREATE TABLE @.log (last bigint NOT NULL);
+    INSERT INTO @.log (last) VALUES (0);
     CREATE TABLE @.events (
       number bigint PRIMARY KEY,
       topic text NOT NULL,
@@ -181,29 +182,38 @@ export const migrations: Migration[] = [{
       WHERE number = ANY (numbers)
     $$;
 
-    -- Gives what host transactions published its place in the log. Resolves to how many those were.
-    CREATE FUNCTION @.take_inbox () RETURNS bigint LANGUAGE plpgsql AS $$
-    DECLARE taken bigint[];
+    -- Numbers for some more events, and the lock until the end of this transaction. Resolves to the last one before them.
+    CREATE FUNCTION @.take_numbers (how_many bigint) RETURNS bigint LANGUAGE sql AS $$
+      UPDATE @.log SET last = last + how_many RETURNING last - how_many
+    $$;
+
+    -- Gives what host transactions published its place in the log.
+    CREATE FUNCTION @.take_inbox () RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE
+      before bigint := @.take_numbers(0);
+      taken bigint[];
     BEGIN
-      PERFORM pg_advisory_xact_lock(hashtextextended('@.log', 0));
       WITH arrived AS (DELETE FROM @.event_inbox RETURNING *),
       placed AS (
         INSERT INTO @.events (number, topic, created_at, expires_at, body)
-        SELECT nextval('@.event_numbers'), topic, created_at, expires_at, body FROM (SELECT * FROM arrived ORDER BY place) AS ordered
+        SELECT before + row_number() OVER (ORDER BY place), topic, created_at, expires_at, body FROM arrived
         RETURNING number)
       SELECT array_agg(number) INTO taken FROM placed;
-      IF taken IS NOT NULL THEN PERFORM @.owe_events(taken); END IF;
-      RETURN coalesce(cardinality(taken), 0);
+      IF taken IS NOT NULL THEN
+        PERFORM @.take_numbers(cardinality(taken));
+        PERFORM @.owe_events(taken);
+      END IF;
     END $$;
 
     -- A function, so that the lock is held for no round trip: it is taken and let go within one statement.
     CREATE FUNCTION @.append_events (topics text[], bodies text[], created bigint[], expiring bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
-    DECLARE numbers bigint[] := '{}';
+    DECLARE
+      before bigint;
+      numbers bigint[];
     BEGIN
       PERFORM @.take_inbox();
-      FOR place IN 1 .. cardinality(topics) LOOP
-        numbers := numbers || nextval('@.event_numbers');
-      END LOOP;
+      before := @.take_numbers(cardinality(topics));
+      SELECT coalesce(array_agg(before + place ORDER BY place), '{}') INTO numbers FROM generate_series(1, cardinality(topics)) AS place;
       INSERT INTO @.events (number, topic, created_at, expires_at, body)
       SELECT * FROM unnest(numbers, topics, created, expiring, bodies);
       PERFORM @.owe_events(numbers);

@@ -3,13 +3,14 @@ import { claimJobs, findDue } from './claim.ts'
 import { createConnection, type Connection } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg, type PostgresPool } from './dependencies.ts'
-import { appendEvents, fanOut, findFanOuts, findSubscribers, sweepEvents, takeInbox } from './events.ts'
+import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, sweepEvents, takeInbox } from './events.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { endJob, findLost, listJobs, readJobs, reportProgress, restoreTickets, settleJobs, sweepJobs } from './jobs.ts'
 import { createListener, type Listener } from './listener.ts'
 import { assertMigrated, migrate } from './migrate.ts'
 import type { PostgresSettings } from './options.ts'
 import { createQueueLimit } from './queue-limit.ts'
+import { migrations, type Migration } from './schema.ts'
 import { settleDeliveries } from './settle-deliveries.ts'
 import { submitJobs } from './submit.ts'
 import { listSubscriptions, lockOperations, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
@@ -25,8 +26,11 @@ interface Opened {
   host: StoreHost
 }
 
-/** @param worker Names this replica among those on the database; never used twice. */
-export function createPostgresStore (settings: PostgresSettings, worker: string): Store {
+/**
+ * @param worker Names this replica among those on the database; never used twice.
+ * @param steps The schema, for tests.
+ */
+export function createPostgresStore (settings: PostgresSettings, worker: string, steps: Migration[] = migrations): Store {
   const { schema, bossSchema, timeoutMs } = settings
   const news = { channel: `${schema}.work`, worker }
   const observer = createObserver(worker)
@@ -53,7 +57,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string)
     const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
     opened = { connection, tickets, listener, pool, host }
     try {
-      await (settings.migrate ? migrate : assertMigrated)(connection, schema)
+      await (settings.migrate ? migrate : assertMigrated)(connection, schema, steps)
       await tickets.open(host)
       await recoverTickets()
       await recover()
@@ -163,7 +167,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string)
       const done = await write(async (transaction) => {
         const done = await settleJobs(transaction, tickets, settlements, worker)
         // Of ends there is news only where a callback is owed.
-        if (settlements.some(({ to }, index) => done[index] && (!('endedAt' in to) || to.callback !== undefined))) transaction.tell()
+        if (settlements.some(({ to }, index) => done[index] && ('endedAt' in to ? to.callback !== undefined : to.status === 'queued'))) transaction.tell()
         return done
       })
       queueLimit.forget()
@@ -220,6 +224,11 @@ export function createPostgresStore (settings: PostgresSettings, worker: string)
     },
 
     publish: async (events) => await appendEvents({ sql }, events, news),
+
+    publishIn: async (events, db) => {
+      now()
+      await putIntoInbox(db, schema, news.channel, events)
+    },
 
     async findFanOuts (request) {
       await takeInbox({ sql })

@@ -167,9 +167,8 @@ export async function renewJobSubscription (transaction: Transaction, job: numbe
   await resumeSubscription(transaction, row.number as number)
 }
 
-/** The sequence knows the last number also when its event is forgotten. */
 async function lastEvent ({ sql }: Reads): Promise<number> {
-  const [row] = await sql('SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last FROM @.event_numbers')
+  const [row] = await sql('SELECT last FROM @.log')
   return row!.last as number
 }
 
