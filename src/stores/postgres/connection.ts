@@ -59,6 +59,9 @@ const graceMs = 1_000
 
 export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }: ConnectionParts): Connection {
   let closed = false
+  /** When each connection answered last, and when one was asked that never did: those that have been silent since may be dead too. */
+  const answered = new WeakMap<PostgresClient, number>()
+  let suspectBefore = -Infinity
   const texts = new Map<string, string>()
   // Limits of the server's own, for all that we do: a replica that is frozen in the middle of a transaction, or one
   // that waits for a lock, must not hold up the others for ever. SET LOCAL, so that a pooler and a pool of the host's do.
@@ -77,9 +80,13 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }
 
   /** `pg` reports a socket whose other end never answers only if it is asked to. */
   async function runFor (client: PostgresClient, query: PostgresQuery, limitMs = timeoutMs + graceMs): Promise<PostgresResult> {
+    const asked = performance.now()
     try {
-      return await client.query({ ...query, query_timeout: limitMs })
+      const result = await client.query({ ...query, query_timeout: limitMs })
+      answered.set(client, performance.now())
+      return result
     } catch (error) {
+      if (sqlState(error) === undefined) suspectBefore = Math.max(suspectBefore, asked)
       throw explain(error)
     }
   }
@@ -103,10 +110,16 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }
   }
 
   async function take (): Promise<PostgresClient> {
-    try {
-      return await pool.connect()
-    } catch (error) {
-      throw explain(error)
+    for (;;) {
+      let client: PostgresClient
+      try {
+        client = await pool.connect()
+      } catch (error) {
+        throw explain(error)
+      }
+      // One call learns that the network was cut, not one for each connection that is left of before.
+      if ((answered.get(client) ?? suspectBefore) >= suspectBefore) return client
+      client.release(true)
     }
   }
 

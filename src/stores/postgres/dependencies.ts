@@ -29,7 +29,8 @@ export interface PostgresPool {
   connect (): Promise<PostgresClient>
   end (): Promise<void>
   on (event: 'error', listener: (error: Error) => void): unknown
-  removeListener (event: 'error', listener: (error: Error) => void): unknown
+  on (event: 'connect', listener: (client: PostgresClient) => void): unknown
+  removeListener (event: string, listener: (...values: any[]) => void): unknown
 }
 
 export interface PgModule {

@@ -2,7 +2,7 @@ import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
 import { claimJobs, findDue } from './claim.ts'
 import { createConnection, type Connection } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
-import { importPg, type PostgresPool } from './dependencies.ts'
+import { importPg, type PostgresClient, type PostgresPool } from './dependencies.ts'
 import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, sweepEvents, takeInbox } from './events.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { endJob, findLost, listJobs, readJobs, reportProgress, restoreTickets, settleJobs, sweepJobs } from './jobs.ts'
@@ -47,11 +47,14 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   const write: Connection['write'] = async (work) => await now().connection.write(work)
   const onPoolError = (error: Error): void => { opened?.host.log.warn({ err: error }, 'an idle connection to PostgreSQL was lost') }
 
+  const onConnect = (client: PostgresClient): void => { client.on('error', () => {}) }
+
   async function open (host: StoreHost): Promise<StoreIdentity> {
     const pg = await importPg()
     const pool = settings.pool ?? new pg.Pool(settings.config!)
-    // Without a listener, a connection that breaks while idle ends the process.
+    // Without a listener, a connection that breaks while it is idle, or in the same packet that says it is open, ends the process.
     pool.on('error', onPoolError)
+    pool.on('connect', onConnect)
     const connection = createConnection({ pg, pool, owned: settings.pool === undefined, schema, notify: `NOTIFY "${news.channel}", '${worker}'`, timeoutMs })
     const tickets = createTickets(connection.boss, bossSchema, settings.migrate, settings.concurrency)
     const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
@@ -77,7 +80,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     await listener.stop()
     await tickets.close()
     await connection.close()
+    if (settings.pool === undefined) return
     pool.removeListener('error', onPoolError)
+    pool.removeListener('connect', onConnect)
   }
 
   async function recoverTickets (): Promise<void> {

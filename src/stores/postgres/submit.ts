@@ -6,35 +6,38 @@ import { newTicket, type Tickets } from './tickets.ts'
 
 interface First { number: number, fingerprint: string }
 
+interface Accepted { ticket: string, record: JobRecord }
+
 /** @param room How many more may be queued. */
 export async function submitJobs (transaction: Transaction, tickets: Tickets, jobs: NewJob[], room: number): Promise<SubmitOutcome[]> {
   const firsts = await findFirsts(transaction, jobs)
-  const wanted: NewJob[] = []
+  const wanted: number[] = []
   const keys = new Set(firsts.keys())
-  for (const job of jobs) {
-    const { key } = job.idempotency ?? {}
-    if (wanted.length >= room || (key !== undefined && keys.has(key))) continue
-    if (key !== undefined) keys.add(key)
-    wanted.push(job)
+  for (const [index, { idempotency }] of jobs.entries()) {
+    if (wanted.length >= room || (idempotency !== undefined && keys.has(idempotency.key))) continue
+    if (idempotency !== undefined) keys.add(idempotency.key)
+    wanted.push(index)
   }
-  const accepted = await insertJobs(transaction, wanted)
-  await tickets.write(transaction, [...accepted.values()].map(({ ticket, record }) => ({ ticket, operation: record.operation, number: record.number })))
-  await insertSubscriptions(transaction, [...accepted].flatMap(([{ subscription }, { record }]) =>
+  const inserted = await insertJobs(transaction, wanted.map((index) => jobs[index]!))
+  const accepted = new Map(wanted.map((index, place) => [index, inserted[place]]))
+  const made = [...accepted].flatMap(([index, job]) => job === undefined ? [] : [{ ...job, subscription: jobs[index]!.subscription }])
+  await tickets.write(transaction, made.map(({ ticket, record }) => ({ ticket, operation: record.operation, number: record.number })))
+  await insertSubscriptions(transaction, made.flatMap(({ subscription, record }) =>
     subscription === undefined ? [] : [{ subscription, place: { job: record.number, afterEvent: 0, predecessor: null } }]))
 
   // Those that another replica was faster with are there by now: the insert has waited for its commit.
-  const repeats = jobs.filter((job) => !accepted.has(job) && job.idempotency !== undefined)
+  const repeats = jobs.filter(({ idempotency }, index) => accepted.get(index) === undefined && idempotency !== undefined)
   const known = repeats.length === 0 ? firsts : await findFirsts(transaction, repeats)
   const repeated = new Map((await readJobs(transaction, [...known.values()].map(({ number }) => number))).map((record) => [record?.number, record]))
   const outcomes: SubmitOutcome[] = []
-  for (const job of jobs) {
-    const record = accepted.get(job)?.record
-    const first = job.idempotency === undefined ? undefined : known.get(job.idempotency.key)
+  for (const [index, { idempotency, subscription }] of jobs.entries()) {
+    const record = accepted.get(index)?.record
+    const first = idempotency === undefined ? undefined : known.get(idempotency.key)
     if (record !== undefined) outcomes.push({ outcome: 'accepted', job: record })
     else if (first === undefined) outcomes.push({ outcome: 'full' })
-    else if (first.fingerprint !== job.idempotency!.fingerprint) outcomes.push({ outcome: 'conflict' })
+    else if (first.fingerprint !== idempotency!.fingerprint) outcomes.push({ outcome: 'conflict' })
     else {
-      if (job.subscription !== undefined) await renewJobSubscription(transaction, first.number, job.subscription)
+      if (subscription !== undefined) await renewJobSubscription(transaction, first.number, subscription)
       outcomes.push({ outcome: 'repeated', job: repeated.get(first.number)! })
     }
   }
@@ -48,8 +51,9 @@ async function findFirsts ({ sql }: Transaction, jobs: NewJob[]): Promise<Map<st
   return new Map(rows.map((row) => [row.idempotency_key as string, row as unknown as First]))
 }
 
-async function insertJobs ({ sql }: Transaction, jobs: NewJob[]): Promise<Map<NewJob, { ticket: string, record: JobRecord }>> {
-  if (jobs.length === 0) return new Map()
+/** In the order of the jobs; `undefined` for one whose key another replica was faster with. */
+async function insertJobs ({ sql }: Transaction, jobs: NewJob[]): Promise<(Accepted | undefined)[]> {
+  if (jobs.length === 0) return []
   const ids = jobs.map(newTicket)
   const rows: Row[] = await sql(`
     INSERT INTO @.jobs (operation, owner, status, ticket, created_at, idempotency_key, fingerprint, input)
@@ -65,11 +69,11 @@ async function insertJobs ({ sql }: Transaction, jobs: NewJob[]): Promise<Map<Ne
   jobs.map(({ idempotency }) => idempotency?.fingerprint ?? null),
   jobs.map(({ input }) => input))
   const numbers = new Map(rows.map(({ number, ticket }) => [ticket as string, number as number]))
-  return new Map(jobs.flatMap((job, index) => {
+  return jobs.map((job, index) => {
     const ticket = ids[index]!
     const number = numbers.get(ticket)
-    return number === undefined ? [] : [[job, { ticket, record: newRecord(job, number) }] as const]
-  }))
+    return number === undefined ? undefined : { ticket, record: newRecord(job, number) }
+  })
 }
 
 function newRecord ({ operation, owner, createdAt }: NewJob, number: number): JobRecord {

@@ -1,0 +1,202 @@
+import pg from 'pg'
+import { test, type Test } from 'tap'
+import type { ClaimRequest, JobRecord, Settlement, Store } from '../../src/work/store.ts'
+import { createLatch } from '../helpers/latch.ts'
+import { startPostgres } from '../helpers/postgres.ts'
+import { createReplicas } from '../helpers/replicas.ts'
+import { createTcpProxy } from '../helpers/tcp-proxy.ts'
+import { until } from '../helpers/until.ts'
+
+const start = Date.UTC(2026, 0, 1)
+const away = { code: 'FST_LOGIC_APPS_STORE_UNAVAILABLE' }
+const bake: ClaimRequest = { operations: [{ operation: 'Bake', limit: 100 }], limit: 100, now: start }
+const newJob = { operation: 'Bake', owner: '', input: '{}', createdAt: start }
+const succeeded = (job: { number: number, attempt: number }): Settlement =>
+  ({ lease: { number: job.number, attempt: job.attempt }, to: { status: 'succeeded', result: '"cake"', endedAt: start, expiresAt: start } })
+
+async function accept (store: Store, count = 1): Promise<JobRecord[]> {
+  const outcomes = await store.submit(Array.from({ length: count }, () => newJob), { maxQueued: 1000 })
+  return outcomes.map((outcome) => (outcome as { job: JobRecord }).job)
+}
+
+/** Of the host's own. To be made before the stores on it, so that it ends after they are closed. */
+async function createPool (t: Test, config: pg.PoolConfig): Promise<pg.Pool> {
+  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, ...config })
+  t.teardown(() => pool.end())
+  return pool
+}
+
+test('while the server is away every call says so, and the store goes on by itself', async (t) => {
+  const { server, clock, open } = await createReplicas(t)
+  const { store, logs } = await open()
+  const other = await open()
+  await accept(store, 2)
+  const { jobs } = await store.claim(bake)
+  await server.stop()
+  const calls: Record<string, () => Promise<unknown>> = {
+    submit: () => accept(store),
+    get: () => store.get([1]),
+    claim: () => store.claim(bake),
+    heartbeat: () => store.heartbeat(jobs),
+    settle: () => store.settle(jobs.map(succeeded)),
+    end: () => store.end(1, { status: 'succeeded', result: null, endedAt: 1, expiresAt: 1 }),
+    publish: () => store.publish([{ topic: 'orders', body: '{}', createdAt: start, expiresAt: start }]),
+    claimDeliveries: () => store.claimDeliveries({ operations: ['Bake'], exceptHosts: [], limit: 1, now: start }),
+    recover: () => store.recover(),
+    sweep: () => store.sweep(start, 10)
+  }
+  for (const [name, call] of Object.entries(calls)) await t.rejects(call(), away, name)
+  await until(() => logs.some(({ msg }) => msg.includes('lost the connection')))
+  await server.start()
+  t.same(await store.settle(jobs.map(succeeded)), [true, true], 'the result of a handler that ended meanwhile')
+  // The news come again, too, and something may have been missed.
+  const before = other.wakes()
+  await until(async () => {
+    await clock.advance(1000)
+    return other.wakes() > before
+  })
+  const [job] = await accept(other.store)
+  await until(() => logs.some(({ msg }) => msg.includes('told of other replicas')))
+  t.same((await store.claim(bake)).jobs.map(({ number }) => number), [job!.number])
+})
+
+test('connections that are cut lose no call for good, and nothing is done twice', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const replicas = [await open(), await open()]
+  await server.pool.query(`
+    CREATE TABLE ${schema}.ends (job bigint);
+    CREATE FUNCTION ${schema}.note_end () RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ${schema}.ends VALUES (new.number); RETURN new; END $$;
+    CREATE TRIGGER note_end AFTER UPDATE ON ${schema}.jobs FOR EACH ROW WHEN (new.status = 'succeeded' AND old.status <> 'succeeded') EXECUTE FUNCTION ${schema}.note_end()`)
+  const accepted = new Set<number>()
+  let faults = 0
+  const over = new AbortController()
+  const persist = async <T>(work: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        t.match(error, away)
+        faults++
+      }
+    }
+  }
+  t.teardown(() => { over.abort() })
+  const cut = (async () => {
+    while (!over.signal.aborted) {
+      await server.pool.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = \'fastify-logic-apps\' AND random() < 0.3')
+      await new Promise((resolve) => { setTimeout(resolve, 20) })
+    }
+  })()
+  await Promise.all(replicas.map(async ({ store }, index) => {
+    for (let round = 0; round < 25; round++) {
+      const key = `${index}-${round}`
+      // A start that was cut off is repeated with its key, as the engine does: it may have been accepted.
+      const [outcome] = await persist(() => store.submit([{ ...newJob, idempotency: { key, fingerprint: '' } }], { maxQueued: 1000 }))
+      accepted.add((outcome as { job: JobRecord }).job.number)
+      const { jobs } = await persist(() => store.claim(bake))
+      await persist(() => store.settle(jobs.map(succeeded)))
+    }
+  }))
+  over.abort()
+  await cut
+  t.ok(faults > 0, `${faults} calls were cut off`)
+  t.equal(accepted.size, 50)
+  // A claim whose answer was lost is this replica's still, until it gives it back.
+  for (const { store } of replicas) await store.close()
+  const { store } = await open()
+  const { jobs } = await store.claim(bake)
+  await store.settle(jobs.map(succeeded))
+  t.same((await store.list({ limit: 100 })).map(({ number, status }) => [number, status]), [...accepted].sort((a, b) => b - a).map((number) => [number, 'succeeded']))
+  const ends = (await server.pool.query(`SELECT job FROM ${schema}.ends`)).rows.map(({ job }: { job: string }) => Number(job))
+  t.same(ends.sort((a, b) => a - b), [...accepted].sort((a, b) => a - b), 'each end once')
+  t.same((await server.pool.query(`SELECT 1 FROM ${schema}_boss.job`)).rows, [], 'no ticket is left')
+})
+
+test('an exhausted pool is an outage of a second, not a hang', async (t) => {
+  const pool = await createPool(t, { max: 4, connectionTimeoutMillis: 300 })
+  const { open } = await createReplicas(t)
+  const { store } = await open({ pool })
+  const taken = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
+  await t.rejects(accept(store), { ...away, message: /timeout exceeded/ })
+  for (const client of taken) client.release()
+  t.equal((await accept(store)).length, 1)
+})
+
+test('a connection whose other end is gone without a word is found out, and replaced', async (t) => {
+  const { server, clock, open } = await createReplicas(t)
+  const proxy = await createTcpProxy(t, server.port)
+  const url = new URL(server.url)
+  url.port = String(proxy.port)
+  const { store, logs } = await open({ connection: { connectionString: url.href }, timeoutSeconds: 1 })
+  await accept(store)
+  proxy.freeze()
+  await t.rejects(store.claim(bake), away)
+  proxy.thaw()
+  t.equal((await store.claim(bake)).jobs.length, 1)
+  // The one that listens says nothing by itself: it is asked now and then.
+  await clock.advance(15_000)
+  await until(() => logs.some(({ msg }) => msg.includes('lost the connection')))
+  await clock.advance(1000)
+  await until(() => logs.some(({ msg }) => msg.includes('told of other replicas')))
+})
+
+test('a transaction that somebody else holds open for minutes holds up nothing', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open({ timeoutSeconds: 1 })
+  const client = new pg.Client({ connectionString: server.url })
+  await client.connect()
+  t.teardown(() => client.end())
+  await client.query(`BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ${schema}.jobs; SELECT count(*) FROM ${schema}_boss.job`)
+  await store.publishIn!([{ topic: 'orders', body: '{"late":1}', createdAt: start, expiresAt: start }], client)
+  for (let round = 0; round < 3; round++) {
+    await accept(store, 5)
+    const { jobs } = await store.claim(bake)
+    t.same(await store.settle(jobs.map(succeeded)), Array(5).fill(true))
+    t.equal((await store.publish([{ topic: 'orders', body: '{}', createdAt: start, expiresAt: start }])).length, 1)
+  }
+  t.equal(await store.sweep(start + 1, 100), 15)
+})
+
+test('a replica that is frozen in the middle of a transaction holds up the others no longer than its limit', async (t) => {
+  const pool = await createPool(t, { max: 6 })
+  const { open } = await createReplicas(t)
+  const frozen = createLatch()
+  const reached = createLatch()
+  /** A pool whose commits wait: the process does nothing more, and its sockets stay open. */
+  const freezing = new Proxy(pool, {
+    get (target, name) {
+      if (name !== 'connect') return Reflect.get(target, name).bind?.(target) as unknown
+      return async () => {
+        const client = await target.connect()
+        return new Proxy(client, {
+          get (inner, method) {
+            const member = Reflect.get(inner, method) as unknown
+            if (method !== 'query') return typeof member === 'function' ? member.bind(inner) as unknown : member
+            return async (query: { text: string }) => {
+              if (query.text.endsWith('COMMIT') && freezes) {
+                reached.open(undefined)
+                await frozen.promise
+              }
+              return await inner.query(query as pg.QueryConfig)
+            }
+          }
+        })
+      }
+    }
+  })
+  let freezes = false
+  const slow = await open({ pool: freezing, timeoutSeconds: 1 })
+  const other = await open({ timeoutSeconds: 3 })
+  const subscribe = (store: Store, url: string): ReturnType<Store['subscribe']> => store.subscribe({
+    operation: 'OnOrder', owner: '', topic: 'orders', urlDigest: url, versionlessDigest: null, sealedUrl: Buffer.from(url), urlHint: url, host: url, input: '{}', tracking: {}, createdAt: start
+  })
+  freezes = true
+  const lost = subscribe(slow.store, 'a')
+  await reached.promise
+  // It waits for the other's lock.
+  t.equal((await subscribe(other.store, 'b')).outcome, 'created')
+  frozen.open(undefined)
+  await t.rejects(lost, away)
+  freezes = false
+  t.same((await other.store.listSubscriptions({ limit: 9 })).map(({ urlDigest }) => urlDigest), ['b'])
+})
