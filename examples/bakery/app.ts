@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-// From the sources, so that the bakery runs without a build. In your app these are 'fastify-logic-apps' and 'fastify-logic-apps/sqlite'.
+// From the sources, so that the bakery runs without a build. In your app these are 'fastify-logic-apps', 'fastify-logic-apps/postgres' and 'fastify-logic-apps/sqlite'.
 import logicApps, { defaultAllowedHosts, type FastifyLogicAppsOptions } from '../../src/index.ts'
+import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { bakeCake } from './bake-cake.ts'
 import { bakeCakeAndCall } from './bake-cake-and-call.ts'
@@ -9,8 +10,10 @@ import { listFlavours } from './list-flavours.ts'
 import { orders } from './orders.ts'
 
 export interface BakeryOptions {
-  /** Where orders are kept. */
+  /** Where orders are kept, unless `databaseUrl` says otherwise. */
   dataDir: string
+  /** A PostgreSQL database, for several bakeries that share their orders. Needs `secret`. */
+  databaseUrl?: string | undefined
   /** Under which address callers reach the bakery. */
   baseUrl: string
   /** Signs the URLs handed out. @default a key file in `dataDir` */
@@ -30,11 +33,11 @@ const localCallbacks: FastifyLogicAppsOptions['callbacks'] = {
 }
 
 /** The bakery, not listening yet. */
-export async function buildApp ({ dataDir, baseUrl, secret, allowLocalCallbacks = false, callbackScheduleSeconds, logger = false }: BakeryOptions): Promise<FastifyInstance> {
+export async function buildApp ({ dataDir, databaseUrl, baseUrl, secret, allowLocalCallbacks = false, callbackScheduleSeconds, logger = false }: BakeryOptions): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({ logger })
   await app.register(logicApps, {
     baseUrl,
-    store: sqliteStore({ file: join(dataDir, 'bakery.db') }),
+    store: databaseUrl === undefined ? sqliteStore({ file: join(dataDir, 'bakery.db') }) : postgresStore({ connectionString: databaseUrl }),
     callbacks: {
       ...(allowLocalCallbacks ? localCallbacks : {}),
       ...(callbackScheduleSeconds === undefined ? {} : { scheduleSeconds: callbackScheduleSeconds })

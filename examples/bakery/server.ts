@@ -1,10 +1,11 @@
 import { buildApp } from './app.ts'
 
-const { PORT = '3000', HOST = '127.0.0.1', DATA_DIR = './data', SECRET, LOG_LEVEL = 'warn', ALLOW_LOCAL_CALLBACKS, CALLBACK_SCHEDULE_SECONDS } = process.env
+const { PORT = '3000', HOST = '127.0.0.1', DATA_DIR = './data', DATABASE_URL, SECRET, LOG_LEVEL = 'warn', ALLOW_LOCAL_CALLBACKS, CALLBACK_SCHEDULE_SECONDS } = process.env
 const { BASE_URL = `http://${HOST}:${PORT}` } = process.env
 
 const app = await buildApp({
   dataDir: DATA_DIR,
+  databaseUrl: DATABASE_URL,
   baseUrl: BASE_URL,
   secret: SECRET,
   allowLocalCallbacks: ALLOW_LOCAL_CALLBACKS === '1',

@@ -12,7 +12,9 @@ export function createAwayStore (store: Store): AwayStore {
   const proxy = new Proxy(store, {
     get (target, name: keyof Store) {
       if (name === 'open' || name === 'close') return target[name]
-      const method = target[name] as (...values: unknown[]) => Promise<unknown>
+      const method = target[name] as ((...values: unknown[]) => Promise<unknown>) | undefined
+      // What is optional stays absent.
+      if (method === undefined) return undefined
       return async (...values: unknown[]) => {
         if (away) throw new StoreUnavailableError('the disk that holds /srv/private/jobs.db is full')
         return await method.apply(target, values)

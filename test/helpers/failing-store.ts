@@ -25,7 +25,9 @@ export function createFailingStore (store: Store): FailingStore {
   return new Proxy(store, {
     get (target, name: string) {
       if (Object.hasOwn(own, name)) return own[name as keyof typeof own]
-      const method = target[name as keyof Store] as (...values: unknown[]) => Promise<unknown>
+      const method = target[name as keyof Store] as ((...values: unknown[]) => Promise<unknown>) | undefined
+      // What is optional stays absent.
+      if (method === undefined) return undefined
       return async (...values: unknown[]) => {
         counts.set(name, (counts.get(name) ?? 0) + 1)
         const gate = gates.get(name)

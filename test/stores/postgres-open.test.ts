@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import pg from 'pg'
 import { test } from 'tap'
 import { fastifyLogicApps } from '../../src/index.ts'
-import { postgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/index.ts'
+import { migratePostgres, postgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/index.ts'
 import { checkPostgresOptions } from '../../src/stores/postgres/options.ts'
 import { migrations } from '../../src/stores/postgres/schema.ts'
 import { createPostgresStore } from '../../src/stores/postgres/store.ts'
@@ -108,10 +108,11 @@ test('a password may be a function, as for tokens, and a pool of the host\'s sta
 
 test('with migrate: false nothing is made, and a user without the right to make anything will do', async (t) => {
   const { server, schema, open } = await createReplicas(t)
-  await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /npx fastify-logic-apps migrate/ })
+  await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /run migratePostgres/ })
   t.same((await server.pool.query('SELECT 1 FROM pg_namespace WHERE nspname = ANY ($1)', [[schema, `${schema}_boss`]])).rows, [])
 
-  const owner = await open()
+  await migratePostgres({ connectionString: server.url, schema })
+  await migratePostgres({ connectionString: server.url, schema })
   const user = `user_${schema}`
   await server.pool.query(`
     CREATE USER ${user} PASSWORD 'hunter2';
@@ -121,7 +122,9 @@ test('with migrate: false nothing is made, and a user without the right to make 
   t.teardown(() => server.pool.query(`DROP OWNED BY ${user}; DROP USER ${user}`))
   const { store } = await open({ migrate: false, connection: { connectionString: server.url.replace(/\/\/.*@/, `//${user}:hunter2@`) } })
   t.same(await runOne(store, store), [true])
-  t.same(await runOne(owner.store, store), [true])
+  await server.pool.query(`UPDATE ${schema}_boss.version SET version = version - 1`)
+  await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /pg-boss.*run migratePostgres/ })
+  await server.pool.query(`UPDATE ${schema}_boss.version SET version = version + 1`)
   await server.pool.query(`REVOKE INSERT ON ${schema}.jobs FROM ${user}`)
   await t.rejects(runOne(store, store), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /may not do this/ })
 })

@@ -113,3 +113,13 @@ test('a store that is away is told to the publisher, and nothing is announced', 
   await orders.publish({})
   t.equal((await find()).length, 1)
 })
+
+test('publish with a transaction is refused where the store cannot join it, and what is no transaction always', async (t) => {
+  const { topics, find } = await createBench(t)
+  const orders = topics.topic('orders', {})
+  await t.rejects(orders.publish({ orderId: '1' }, { db: { query: async () => {} } }), { code: 'FST_LOGIC_APPS_INVALID_OPTIONS', message: /use postgresStore/ })
+  for (const db of [undefined, null, 'client', {}]) {
+    await t.rejects(orders.publish({ orderId: '1' }, { db } as never), { code: 'FST_LOGIC_APPS_INVALID_OPTIONS', message: /"db" of publish must be/ })
+  }
+  t.same(await find(), [])
+})

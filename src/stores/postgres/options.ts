@@ -10,7 +10,7 @@ export interface PostgresStoreOptions {
   pool?: PostgresPool
   /** Our tables are there; those of pg-boss are in a schema of the same name with `_boss`. @default 'logic_apps' */
   schema?: string
-  /** Whether the tables are made and brought up to date at the start. `false`: by `npx fastify-logic-apps migrate`. @default true */
+  /** Whether the tables are made and brought up to date at the start. `false`: by `migratePostgres`. @default true */
   migrate?: boolean
   /** The largest pool that is made where none is given. @default 10 */
   maxConnections?: number

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { StoreUnavailableError } from '../../errors.ts'
+import { InvalidDatabaseError, StoreUnavailableError } from '../../errors.ts'
 import type { Clock } from '../../work/clock.ts'
 import type { Logger } from '../../work/log.ts'
 import type { BossDatabase, Transaction } from './connection.ts'
@@ -104,7 +104,12 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
       })
       boss.on('error', (error) => { log.warn({ err: error }, 'pg-boss could not do its maintenance, it will try again') })
       boss.on('warning', ({ message, data }) => { log.warn({ data }, `pg-boss: ${message}`) })
-      await boss.start()
+      try {
+        await boss.start()
+      } catch (error) {
+        if (migrate || error instanceof StoreUnavailableError || error instanceof InvalidDatabaseError) throw error
+        throw new InvalidDatabaseError(`the tables of pg-boss in the schema "${schema}" do not fit its version here (${(error as Error).message}): run migratePostgres with a user who may create tables, then start again`, { cause: error })
+      }
     },
 
     async close () {
