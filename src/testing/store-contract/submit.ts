@@ -48,6 +48,15 @@ export const submitCases = [
     assert.deepEqual(outcomes.map((outcome) => jobOf(outcome)?.owner), ['first', undefined, 'third', 'anna', 'fifth'])
   }),
 
+  alone('jobs that are equal are jobs of their own', async ({ open }) => {
+    const { store } = await open()
+    const job = newJob()
+    const outcomes = await store.submit([job, job, newJob()], { maxQueued: plenty })
+    assert.deepEqual(outcomesOf(outcomes), ['accepted', 'accepted', 'accepted'])
+    assert.equal(new Set(outcomes.map((outcome) => jobOf(outcome)?.number)).size, 3)
+    assert.equal((await claim(store)).length, 3)
+  }),
+
   alone('a number is given once', async ({ open }) => {
     const { store } = await open()
     const calls = await Promise.all([accept(store, {}, {}, {}), accept(store, {}), accept(store, {}, {})])
