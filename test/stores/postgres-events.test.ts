@@ -19,7 +19,7 @@ interface Bench extends Replicas {
 
 async function createBench (t: Test): Promise<Bench> {
   const replicas = await createReplicas(t)
-  const { server, schema } = replicas
+  const { server } = replicas
   const [one, other] = [await replicas.open(), await replicas.open()]
   let cursor = 0
   return {
@@ -34,11 +34,9 @@ async function createBench (t: Test): Promise<Bench> {
       return client
     },
     async readOn () {
-      // Whoever reads the log asks this first.
-      await other.store.findFanOuts({ operations: [], strangersBefore: 0, limit: 1 })
-      const { rows } = await server.pool.query(`SELECT number, body FROM ${schema}.events WHERE number > $1 ORDER BY number`, [cursor])
-      cursor = Number((rows.at(-1) as { number: string } | undefined)?.number ?? cursor)
-      return rows.map(({ body }: { body: string }) => (JSON.parse(body) as { name: string }).name)
+      const [page] = await other.store.readLog([{ topic: 'orders', after: cursor, limit: 1000 }])
+      cursor = page!.entries.at(-1)?.number ?? cursor
+      return page!.entries.map(({ body }) => (JSON.parse(body) as { name: string }).name)
     }
   }
 }
@@ -80,7 +78,7 @@ test('a number shows only when all lower ones are committed or never will be', a
   for (const end of ['COMMIT', 'ROLLBACK']) {
     // A publish of a third replica that is as slow as can be: it has its number, and has not committed.
     const slow = await begin()
-    await slow.query(`SELECT ${schema}.append_events('{orders}', '{"{\\"name\\":\\"slow\\"}"}', '{1}', '{1}')`)
+    await slow.query(`SELECT ${schema}.append_events('{orders}', '{"{\\"name\\":\\"slow\\"}"}', '{${start}}', '{${start + 1000}}', '{null}')`)
     let done = 0
     const published = Promise.all([one, other].map(async ({ store }) => {
       await store.publish([event('fast')])

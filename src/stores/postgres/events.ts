@@ -23,12 +23,17 @@ type Reads = Pick<Transaction, 'sql'>
 export interface News { channel: string, worker: string }
 
 export async function appendEvents ({ sql }: Reads, events: NewEvent[], { channel, worker }: News): Promise<number[]> {
-  const [row] = await sql('SELECT @.append_events($1, $2, $3, $4)::text[] AS numbers, pg_notify($5, $6)', ...listsOf(events), channel, worker)
+  const [row] = await sql('SELECT @.append_events($1, $2, $3, $4, $5)::text[] AS numbers, pg_notify($6, $7)', ...listsOf(events), channel, worker)
   return (row!.numbers as string[]).map(Number)
 }
 
-const listsOf = (events: NewEvent[]): [string[], string[], number[], number[]] =>
-  [events.map(({ topic }) => topic), events.map(({ body }) => body), events.map(({ createdAt }) => createdAt), events.map(({ expiresAt }) => expiresAt)]
+const listsOf = (events: NewEvent[]): unknown[][] => [
+  events.map(({ topic }) => topic),
+  events.map(({ body }) => body),
+  events.map(({ createdAt }) => createdAt),
+  events.map(({ expiresAt }) => expiresAt),
+  events.map(({ maxEvents }) => maxEvents ?? null)
+]
 
 /** Publishes in a transaction of the host's: rolled back means never happened. */
 export async function putIntoInbox (db: HostTransaction, schema: string, channel: string, events: NewEvent[]): Promise<void> {
@@ -37,9 +42,9 @@ export async function putIntoInbox (db: HostTransaction, schema: string, channel
   // One text as its only value, which every driver and adapter can carry.
   const text = `
     WITH arrived AS (
-      INSERT INTO ${schema}.event_inbox (topic, body, created_at, expires_at)
-      SELECT topic, body, "createdAt", "expiresAt"
-      FROM json_to_recordset($1::text::json) AS event (topic text, body text, "createdAt" bigint, "expiresAt" bigint)
+      INSERT INTO ${schema}.event_inbox (topic, body, created_at, expires_at, max_entries)
+      SELECT topic, body, "createdAt", "expiresAt", "maxEvents"
+      FROM json_to_recordset($1::text::json) AS event (topic text, body text, "createdAt" bigint, "expiresAt" bigint, "maxEvents" bigint)
       RETURNING 1)
     SELECT pg_notify('${channel}', '') FROM (SELECT count(*) FROM arrived) AS counted`
   const values = [JSON.stringify(events)]
@@ -114,14 +119,4 @@ export async function fanOut (transaction: Transaction, step: FanOutStep): Promi
     return delivery === undefined ? [] : [{ delivery, attempt: { at: step.now, durationMs: 0, statusCode: null, answer: reason } }]
   }))
   return true
-}
-
-/** Events that are past retention and of which nothing is owed any more, as letters live or dead. */
-export async function sweepEvents ({ change }: Transaction, now: number, limit: number): Promise<number> {
-  return await change(`
-    DELETE FROM @.events WHERE number IN (
-      SELECT number FROM @.events WHERE expires_at < $1
-        AND NOT EXISTS (SELECT 1 FROM @.fan_outs WHERE fan_outs.event = events.number)
-        AND NOT EXISTS (SELECT 1 FROM @.deliveries WHERE deliveries.event = events.number)
-      ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`, now)
 }

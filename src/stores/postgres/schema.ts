@@ -102,18 +102,32 @@ export const migrations: Migration[] = [{
       number bigint PRIMARY KEY,
       topic text NOT NULL,
       created_at bigint NOT NULL,
+      -- the latest of its topic's dates up to here: in the order of the numbers it never goes back, as clocks do
+      reached_at bigint NOT NULL,
       expires_at bigint NOT NULL,
       body text NOT NULL
     );
     CREATE INDEX events_topic ON @.events (topic, number);
-    CREATE INDEX events_expiry ON @.events (expires_at);
 
-    -- Events published in transactions of the host's: they get their place in the log after the commit.
+    -- Each topic's log: what of the events above is still read. Rows stay, so that it is known what was forgotten.
+    CREATE TABLE @.topics (
+      name text PRIMARY KEY,
+      -- how many entries it has, and may have
+      entries bigint NOT NULL,
+      max_entries bigint,
+      reached_at bigint NOT NULL,
+      -- events up to this one left it, and the reached_at of that one
+      forgotten_to bigint NOT NULL DEFAULT 0,
+      forgotten_at bigint NOT NULL DEFAULT 0
+    );
+
+    -- Events published in transactions of the host's: they get their places in the log after the commit.
     CREATE TABLE @.event_inbox (
       place bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
       topic text NOT NULL,
       created_at bigint NOT NULL,
       expires_at bigint NOT NULL,
+      max_entries bigint,
       body text NOT NULL
     );
 
@@ -187,37 +201,68 @@ export const migrations: Migration[] = [{
       UPDATE @.log SET last = last + how_many RETURNING last - how_many
     $$;
 
+    -- Gives events the next places in the log, in their order. The lock is held already.
+    CREATE FUNCTION @.place_events (new_topics text[], bodies text[], created bigint[], expiring bigint[], limits bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+    DECLARE
+      before bigint := @.take_numbers(cardinality(new_topics));
+      numbers bigint[];
+    BEGIN
+      SELECT coalesce(array_agg(before + place ORDER BY place), '{}') INTO numbers FROM generate_series(1, cardinality(new_topics)) AS place;
+      INSERT INTO @.events (number, topic, created_at, reached_at, expires_at, body)
+      SELECT event.number, event.topic, event.created_at,
+        greatest(topics.reached_at, max(event.created_at) OVER (PARTITION BY event.topic ORDER BY event.number)), event.expires_at, event.body
+      FROM unnest(numbers, new_topics, created, expiring, bodies) AS event (number, topic, created_at, expires_at, body)
+        LEFT JOIN @.topics ON topics.name = event.topic;
+      INSERT INTO @.topics AS known (name, entries, max_entries, reached_at)
+      SELECT topic, count(*), (array_agg(max_entries ORDER BY number DESC))[1], max(created_at)
+      FROM unnest(numbers, new_topics, created, limits) AS event (number, topic, created_at, max_entries) GROUP BY topic ORDER BY topic
+      ON CONFLICT (name) DO UPDATE SET entries = known.entries + excluded.entries, max_entries = excluded.max_entries,
+        reached_at = greatest(known.reached_at, excluded.reached_at);
+      PERFORM @.owe_events(numbers);
+      RETURN numbers;
+    END $$;
+
     -- Gives what host transactions published its place in the log.
     CREATE FUNCTION @.take_inbox () RETURNS void LANGUAGE plpgsql AS $$
     DECLARE
-      before bigint := @.take_numbers(0);
-      taken bigint[];
+      new_topics text[];
+      bodies text[];
+      created bigint[];
+      expiring bigint[];
+      limits bigint[];
     BEGIN
-      WITH arrived AS (DELETE FROM @.event_inbox RETURNING *),
-      placed AS (
-        INSERT INTO @.events (number, topic, created_at, expires_at, body)
-        SELECT before + row_number() OVER (ORDER BY place), topic, created_at, expires_at, body FROM arrived
-        RETURNING number)
-      SELECT array_agg(number) INTO taken FROM placed;
-      IF taken IS NOT NULL THEN
-        PERFORM @.take_numbers(cardinality(taken));
-        PERFORM @.owe_events(taken);
-      END IF;
+      PERFORM @.take_numbers(0);
+      WITH arrived AS (DELETE FROM @.event_inbox RETURNING *)
+      SELECT array_agg(topic ORDER BY place), array_agg(body ORDER BY place), array_agg(created_at ORDER BY place),
+        array_agg(expires_at ORDER BY place), array_agg(max_entries ORDER BY place)
+      INTO new_topics, bodies, created, expiring, limits FROM arrived;
+      IF new_topics IS NOT NULL THEN PERFORM @.place_events(new_topics, bodies, created, expiring, limits); END IF;
     END $$;
 
     -- A function, so that the lock is held for no round trip: it is taken and let go within one statement.
-    CREATE FUNCTION @.append_events (topics text[], bodies text[], created bigint[], expiring bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
-    DECLARE
-      before bigint;
-      numbers bigint[];
+    CREATE FUNCTION @.append_events (new_topics text[], bodies text[], created bigint[], expiring bigint[], limits bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
     BEGIN
       PERFORM @.take_inbox();
-      before := @.take_numbers(cardinality(topics));
-      SELECT coalesce(array_agg(before + place ORDER BY place), '{}') INTO numbers FROM generate_series(1, cardinality(topics)) AS place;
-      INSERT INTO @.events (number, topic, created_at, expires_at, body)
-      SELECT * FROM unnest(numbers, topics, created, expiring, bodies);
-      PERFORM @.owe_events(numbers);
-      RETURN numbers;
+      RETURN @.place_events(new_topics, bodies, created, expiring, limits);
+    END $$;
+
+    -- The number before the first entry that is not older than a time. By halves, since reached_at grows with the
+    -- numbers: no index of dates has to be kept. STABLE: it sees what the statement that calls it sees.
+    CREATE FUNCTION @.place_in_log (of_topic text, behind bigint, not_before bigint, last bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+    DECLARE
+      low bigint := behind;
+      high bigint := greatest(behind, last);
+      middle bigint := behind;
+      next record;
+    BEGIN
+      IF not_before IS NULL THEN RETURN behind; END IF;
+      WHILE low < high LOOP
+        SELECT number, reached_at INTO next FROM @.events WHERE topic = of_topic AND number > middle ORDER BY number LIMIT 1;
+        -- What follows low is too old, or not looked at yet; what follows high is not too old, or nothing.
+        IF NOT FOUND OR next.reached_at >= not_before THEN high := middle; ELSE low := next.number; END IF;
+        middle := (low + high) / 2;
+      END LOOP;
+      RETURN low;
     END $$;
   `
 }]

@@ -3,7 +3,7 @@ import { claimJobs, findDue } from './claim.ts'
 import { createConnection, type Connection } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg, type PostgresClient, type PostgresPool } from './dependencies.ts'
-import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, sweepEvents, takeInbox } from './events.ts'
+import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { endJob, findLost, listJobs, readJobs, reportProgress, restoreTickets, settleJobs, sweepJobs } from './jobs.ts'
 import { createListener, type Listener } from './listener.ts'
@@ -14,6 +14,7 @@ import { migrations, type Migration } from './schema.ts'
 import { settleDeliveries } from './settle-deliveries.ts'
 import { submitJobs } from './submit.ts'
 import { listSubscriptions, lockOperations, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
+import { readLog, sweepEvents } from './topic-log.ts'
 import { createTickets, type Tickets } from './tickets.ts'
 import { createObserver, dropWorker, keepWorker, releaseWorker } from './workers.ts'
 
@@ -233,6 +234,11 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     publishIn: async (events, db) => {
       now()
       await putIntoInbox(db, schema, news.channel, events)
+    },
+
+    async readLog (requests) {
+      await takeInbox({ sql })
+      return await readLog({ sql }, requests)
     },
 
     async findFanOuts (request) {
