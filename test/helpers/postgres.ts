@@ -61,8 +61,9 @@ async function launch (): Promise<PostgresServer> {
   // Where a test stops the server, its idle connections break.
   pool.on('error', () => {})
   tap.teardown(async () => {
-    await pool.end()
+    // First, so that a test that failed with a connection in hand keeps nothing alive.
     await postgres.stop()
+    await pool.end()
     rmSync(folder, { recursive: true, force: true })
   })
   const listOf = async (text: string, schema: string): Promise<string[]> => (await pool.query(text, [schema])).rows.map(({ name }: { name: string }) => name)

@@ -72,21 +72,62 @@ export async function oweJobEnds ({ sql }: Reads, ends: { job: number, callback:
   ends.map(({ job }) => job), ends.map(({ callback }) => callback.body), ends.map(({ callback }) => callback.dueAt), ends.map(({ now }) => now))
 }
 
+/** So many are looked through in the order they are due. When none of them can be had, hosts are gone through instead. */
+const frontSize = 1000
+const isClaimable = 'operation = ANY ($2) AND host <> ALL ($3)'
+
+/** Where something is owed that may be claimed. From one host to the next in the index: what is owed to closed ones is passed over. */
+const places = `
+  WITH RECURSIVE hosts (operation, host) AS (
+    SELECT name, (SELECT min(host) FROM @.deliveries WHERE deliveries.operation = name AND due_at IS NOT NULL) FROM unnest($2::text[]) AS asked (name)
+    UNION ALL
+    SELECT operation, (SELECT min(host) FROM @.deliveries WHERE deliveries.operation = hosts.operation AND deliveries.host > hosts.host AND due_at IS NOT NULL)
+    FROM hosts WHERE host IS NOT NULL),
+  places AS (SELECT operation, host FROM hosts WHERE host IS NOT NULL AND host <> ALL ($3))`
+
 /** Whether some are due, and when the next is. */
 export async function findDueDeliveries ({ sql }: Reads, { operations, exceptHosts, limit, now }: DeliveryClaimRequest): Promise<{ found: boolean, nextDueAt: number | null }> {
-  const claimable = 'due_at IS NOT NULL AND operation = ANY ($2) AND host <> ALL ($3)'
-  const [row] = await sql(`
-    SELECT EXISTS (SELECT 1 FROM @.deliveries WHERE due_at <= $1 AND ${claimable}) AS found,
-      (SELECT due_at FROM @.deliveries WHERE due_at > $1 AND ${claimable} ORDER BY due_at LIMIT 1) AS next`, now, operations, exceptHosts)
-  return { found: row!.found === true && limit > 0, nextDueAt: row!.next as number | null }
+  const [front] = await sql(`
+    WITH due AS MATERIALIZED (SELECT operation, host FROM @.deliveries WHERE due_at <= $1 ORDER BY due_at, number LIMIT ${frontSize}),
+      later AS MATERIALIZED (SELECT due_at, operation, host FROM @.deliveries WHERE due_at > $1 ORDER BY due_at, number LIMIT ${frontSize})
+    SELECT EXISTS (SELECT 1 FROM due WHERE ${isClaimable}) AS found, (SELECT min(due_at) FROM later WHERE ${isClaimable}) AS next,
+      (SELECT count(*) FROM due) AS due, (SELECT count(*) FROM later) AS later`, now, operations, exceptHosts)
+  let { found, next } = front as { found: boolean, next: number | null }
+  if ((!found && front!.due === frontSize) || (next === null && front!.later === frontSize)) {
+    const [all] = await sql(`${places}
+      SELECT EXISTS (SELECT 1 FROM places JOIN @.deliveries USING (operation, host) WHERE due_at <= $1) AS found,
+        (SELECT min(first.due_at) FROM places CROSS JOIN LATERAL (
+          SELECT min(due_at) AS due_at FROM @.deliveries WHERE deliveries.operation = places.operation AND deliveries.host = places.host AND due_at > $1) AS first) AS next`,
+    now, operations, exceptHosts)
+    found ||= all!.found as boolean
+    next ??= all!.next as number | null
+  }
+  return { found: found && limit > 0, nextDueAt: next }
 }
 
-export async function claimDeliveries (transaction: Transaction, { operations, exceptHosts, limit, now }: DeliveryClaimRequest, worker: string): Promise<ClaimedDelivery[]> {
+async function pickDue ({ sql }: Reads, { operations, exceptHosts, limit, now }: DeliveryClaimRequest): Promise<number[]> {
+  const pick = `
+    JOIN @.deliveries ON deliveries.number = front.number AND deliveries.due_at <= $1
+    ORDER BY deliveries.due_at, deliveries.number LIMIT ${limit} FOR UPDATE OF deliveries SKIP LOCKED`
+  const rows = await sql(`
+    SELECT deliveries.number FROM (
+      SELECT number FROM (SELECT number, operation, host FROM @.deliveries WHERE due_at <= $1 ORDER BY due_at, number LIMIT ${frontSize}) AS due
+      WHERE ${isClaimable}) AS front ${pick}`, now, operations, exceptHosts)
+  const picked = rows.length > 0
+    ? rows
+    : await sql(`${places}
+        SELECT deliveries.number FROM (
+          SELECT owed.number FROM places CROSS JOIN LATERAL (
+            SELECT number FROM @.deliveries WHERE deliveries.operation = places.operation AND deliveries.host = places.host AND due_at <= $1
+            ORDER BY due_at, number LIMIT ${frontSize}) AS owed) AS front ${pick}`, now, operations, exceptHosts)
+  return picked.map(({ number }) => number as number)
+}
+
+export async function claimDeliveries (transaction: Transaction, request: DeliveryClaimRequest, worker: string): Promise<ClaimedDelivery[]> {
   const { sql } = transaction
+  const { now } = request
   await keepWorker(transaction, worker)
-  const picked = (await sql(`
-    SELECT number FROM @.deliveries WHERE due_at <= $1 AND operation = ANY ($2) AND host <> ALL ($3)
-    ORDER BY due_at, number LIMIT ${limit} FOR UPDATE SKIP LOCKED`, now, operations, exceptHosts)).map(({ number }) => number as number)
+  const picked = await pickDue(transaction, request)
   if (picked.length === 0) return []
   // Its subscription is gone, or was suspended: that came while the delivery was under way. A superseded one may be owed
   // what its successor does not want.

@@ -70,6 +70,8 @@ export const migrations: Migration[] = [{
       topic text,
       job bigint,
       status text NOT NULL CHECK (status IN ('active', 'suspended', 'superseded')),
+      -- superseded: what it was before, and will be if it has its place again
+      status_before text,
       -- events up to this one are not owed to it
       after_event bigint NOT NULL,
       -- the superseded one that takes its place again if it turns out false
@@ -166,7 +168,8 @@ export const migrations: Migration[] = [{
       job bigint,
       body text
     );
-    CREATE INDEX deliveries_due ON @.deliveries (due_at, number) WHERE due_at IS NOT NULL;
+    CREATE INDEX deliveries_due ON @.deliveries (due_at, number, operation, host) WHERE due_at IS NOT NULL;
+    CREATE INDEX deliveries_host ON @.deliveries (operation, host, due_at) WHERE due_at IS NOT NULL;
     CREATE UNIQUE INDEX deliveries_event ON @.deliveries (event, subscription) WHERE event IS NOT NULL;
     CREATE INDEX deliveries_subscription ON @.deliveries (subscription, status);
     CREATE INDEX deliveries_worker ON @.deliveries (worker) WHERE worker IS NOT NULL;

@@ -206,7 +206,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       return Math.max(...counts)
     },
 
-    subscribe: async (subscription) => await write((transaction) => subscribe(transaction, subscription)),
+    subscribe: async (subscription, limits) => await write((transaction) => subscribe(transaction, subscription, limits)),
     getSubscription: async (number) => await readSubscription({ sql }, number),
     listSubscriptions: async (filter) => await listSubscriptions({ sql }, filter),
     resume: async (number) => await write((transaction) => resumeSubscription(transaction, number)),

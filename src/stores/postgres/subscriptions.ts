@@ -1,4 +1,4 @@
-import type { NewSubscription, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus } from '../../work/store.ts'
+import type { NewSubscription, SubscribeOutcome, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus, VersionLimits } from '../../work/store.ts'
 import type { Row, Transaction } from './connection.ts'
 import { whereOf } from './where.ts'
 
@@ -119,51 +119,77 @@ export async function insertSubscriptions ({ sql }: Reads, entries: { subscripti
   return inserted.map(({ number }) => number as number)
 }
 
-export async function subscribe (transaction: Transaction, subscription: NewSubscription): Promise<{ outcome: 'created' | 'repeated', subscription: SubscriptionRecord }> {
+export async function subscribe (transaction: Transaction, subscription: NewSubscription, limits?: VersionLimits): Promise<SubscribeOutcome> {
   const { sql } = transaction
   await lockOperations(transaction, [subscription.operation])
-  const { operation, owner, urlDigest, versionlessDigest } = subscription
+  const { operation, owner, urlDigest, createdAt } = subscription
   const [same] = await sql('SELECT number, status FROM @.subscriptions WHERE url_digest = $1 AND operation = $2 AND owner = $3', urlDigest, operation, owner) as unknown as { number: number, status: SubscriptionStatus }[]
   if (same?.status === 'active') {
-    await reseal(transaction, same.number, subscription)
+    await renew(transaction, same.number, subscription)
     return { outcome: 'repeated', subscription: (await readSubscription(transaction, same.number))! }
   }
-  const [before] = versionlessDigest === null
-    ? []
-    : await sql(`
-        SELECT number, after_event FROM @.subscriptions
-        WHERE versionless_digest = $1 AND operation = $2 AND owner = $3 AND status <> 'superseded' AND number IS DISTINCT FROM $4
-        ORDER BY status LIMIT 1`, versionlessDigest, operation, owner, same?.number ?? null) as unknown as { number: number, after_event: number }[]
+  const before = await versionBefore(transaction, subscription, same?.number)
+  if (same === undefined && before !== undefined && limits !== undefined && await isCrowded(transaction, before, subscription, limits)) {
+    return { outcome: 'crowded', subscription: before }
+  }
   const predecessor = before?.number ?? null
   // Events that are on their way to the one before are owed to this one.
-  const number = same?.number ??
-    (await insertSubscriptions(transaction, [{ subscription, place: { job: null, afterEvent: before?.after_event ?? await lastEvent(transaction), predecessor } }]))[0]!
+  const number = same?.number ?? (await insertSubscriptions(transaction, [{
+    subscription: withoutTrackingOf(before, subscription),
+    place: { job: null, afterEvent: before?.afterEvent ?? await lastEvent(transaction), predecessor }
+  }]))[0]!
   if (same !== undefined) {
     // The engine repeats itself: it is there, so whatever suspended or superseded it is over.
     await unlink(transaction, number)
-    await reseal(transaction, number, subscription)
+    await renew(transaction, number, subscription)
     await sql("UPDATE @.subscriptions SET status = 'active', failing_since = NULL, predecessor = $2 WHERE number = $1", number, predecessor)
   }
   if (before !== undefined) {
-    await sql("UPDATE @.subscriptions SET status = 'superseded' WHERE number = $1", before.number)
+    await sql("UPDATE @.subscriptions SET status = 'superseded', status_before = status WHERE number = $1", before.number)
     // From all of them: the engine unsubscribes the old version now, and what that one is owed would go with it.
     const past = await findPast(transaction, number)
-    await takeOver(transaction, past, number, subscription.createdAt)
+    await takeOver(transaction, past, number, createdAt)
     await dropOwed(transaction, past)
   }
   return { outcome: same === undefined ? 'created' : 'repeated', subscription: (await readSubscription(transaction, number))! }
 }
 
-/** The same URL again, perhaps sealed with a newer secret: so a rotation comes to an end. */
-async function reseal ({ sql }: Reads, number: number, { sealedUrl }: NewSubscription): Promise<void> {
-  await sql('UPDATE @.subscriptions SET sealed_url = $2 WHERE number = $1', number, Buffer.from(sealedUrl))
+/** The one in whose place a new version comes. */
+async function versionBefore ({ sql }: Reads, { versionlessDigest, operation, owner }: NewSubscription, except?: number): Promise<SubscriptionRecord | undefined> {
+  if (versionlessDigest === null) return undefined
+  const [row] = await sql(`
+    SELECT * FROM @.subscriptions
+    WHERE versionless_digest = $1 AND operation = $2 AND owner = $3 AND status <> 'superseded' AND number IS DISTINCT FROM $4
+    ORDER BY status LIMIT 1`, versionlessDigest, operation, owner, except ?? null)
+  return row === undefined ? undefined : toSubscription(row)
+}
+
+async function isCrowded (transaction: Transaction, before: SubscriptionRecord, { createdAt }: NewSubscription, { maxUnproved, gapMs }: VersionLimits): Promise<boolean> {
+  const unproved = (await findPast(transaction, before.number)).length
+  // A clock that was put back must not keep a workflow out.
+  return unproved >= maxUnproved || (unproved > 0 && createdAt >= before.createdAt && createdAt - before.createdAt < gapMs)
+}
+
+/** Where both came with the same headers, these name the old version: its late unsubscribe must not end the new one. */
+function withoutTrackingOf (before: SubscriptionRecord | undefined, subscription: NewSubscription): NewSubscription {
+  const { clientTrackingId, operationName } = subscription.tracking
+  const isSame = clientTrackingId !== undefined && clientTrackingId === before?.tracking.clientTrackingId && operationName === before.tracking.operationName
+  return isSame ? { ...subscription, tracking: {} } : subscription
+}
+
+/** The same URL again: what it says now counts, and it is sealed with the newest secret, so that a rotation comes to an end. */
+async function renew ({ sql }: Reads, number: number, { sealedUrl, input, tracking }: NewSubscription): Promise<void> {
+  await sql(`
+    UPDATE @.subscriptions SET sealed_url = $2, input = $3, client_tracking_id = $4, operation_name = $5, workflow_run_id = $6, workflow_id = $7
+    WHERE number = $1`,
+  number, Buffer.from(sealedUrl), input, tracking.clientTrackingId ?? null, tracking.operationName ?? null, tracking.workflowRunId ?? null, tracking.workflowId ?? null)
 }
 
 /** The caller of a job subscribes again with the same URL: it is there, so whatever suspended it is over. */
 export async function renewJobSubscription (transaction: Transaction, job: number, subscription: NewSubscription): Promise<void> {
   const [row] = await transaction.sql('SELECT number FROM @.subscriptions WHERE job = $1', job)
   if (row === undefined) return
-  await reseal(transaction, row.number as number, subscription)
+  await renew(transaction, row.number as number, subscription)
   await resumeSubscription(transaction, row.number as number)
 }
 
@@ -238,8 +264,12 @@ export async function leaveRow (transaction: Transaction, number: number, now: n
   await unlink(transaction, number)
   if (predecessor === null) return
   await sql('UPDATE @.subscriptions SET predecessor = NULL WHERE number = $1', number)
-  if (status !== 'superseded') await sql("UPDATE @.subscriptions SET status = 'active' WHERE number = $1", predecessor)
+  if (status !== 'superseded') await sql('UPDATE @.subscriptions SET status = status_before WHERE number = $1', predecessor)
   await takeOver(transaction, [number], predecessor, now)
+  // It may be suspended as it was before: that is ended by a new subscribe alone, and this one was none.
+  await sql(`
+    UPDATE @.deliveries SET status = 'dead', due_at = NULL, ended_at = $1 WHERE subscription = $2 AND status = 'pending' AND worker IS NULL
+      AND (SELECT status FROM @.subscriptions WHERE number = $2) = 'suspended'`, now, predecessor)
 }
 
 /** Its status, and which one it took the place of, if that one is still there. */
