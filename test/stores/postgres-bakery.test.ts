@@ -1,8 +1,11 @@
-import { test, type Test } from 'tap'
+import t, { test, type Test } from 'tap'
 import { buildApp } from '../../examples/bakery/app.ts'
 import { createReceiver } from '../helpers/callback-receiver.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { until } from '../helpers/until.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
 
 /** Several bakeries on one database, as with `DATABASE_URL`. */
 async function openBakeries (t: Test): Promise<Awaited<ReturnType<typeof buildApp>>[]> {

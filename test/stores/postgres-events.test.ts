@@ -1,9 +1,12 @@
 import pg from 'pg'
 import { fromKysely } from 'pg-boss'
-import { test, type Test } from 'tap'
+import t, { test, type Test } from 'tap'
 import type { NewEvent, Store } from '../../src/work/store.ts'
 import { createReplicas, type Replica, type Replicas } from '../helpers/replicas.ts'
 import { until } from '../helpers/until.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
 
 const start = Date.UTC(2026, 0, 1)
 const event = (name: string, topic = 'orders'): NewEvent => ({ topic, body: JSON.stringify({ name }), createdAt: start, expiresAt: start + 3_600_000 })

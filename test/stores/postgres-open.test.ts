@@ -1,7 +1,7 @@
 import { registerHooks } from 'node:module'
 import Fastify from 'fastify'
 import pg from 'pg'
-import { test } from 'tap'
+import t, { test } from 'tap'
 import { fastifyLogicApps } from '../../src/index.ts'
 import { migratePostgres, postgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/index.ts'
 import { checkPostgresOptions } from '../../src/stores/postgres/options.ts'
@@ -14,6 +14,9 @@ import { findPort } from '../helpers/find-port.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 import { createLog } from '../helpers/runner.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
 
 const host = (): StoreHost => ({ clock: createManualClock(), log: createLog().log, leaseMs, deliveryRetentionMs: 1000, wake () {} })
 const start = Date.UTC(2026, 0, 1)

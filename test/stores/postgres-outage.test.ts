@@ -1,11 +1,14 @@
 import pg from 'pg'
-import { test, type Test } from 'tap'
+import t, { test, type Test } from 'tap'
 import type { ClaimRequest, JobRecord, Settlement, Store } from '../../src/work/store.ts'
 import { createLatch } from '../helpers/latch.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 import { createTcpProxy } from '../helpers/tcp-proxy.ts'
 import { until } from '../helpers/until.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
 
 const start = Date.UTC(2026, 0, 1)
 const away = { code: 'FST_LOGIC_APPS_STORE_UNAVAILABLE' }

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import pg from 'pg'
-import { test, type Test } from 'tap'
+import t, { test, type Test } from 'tap'
 import { fastifyLogicApps, type FastifyLogicAppsOptions } from '../../src/index.ts'
 import { postgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/index.ts'
 import { createManualClock } from '../../src/testing/index.ts'
@@ -11,6 +11,9 @@ import { createLatch } from '../helpers/latch.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 import { until } from '../helpers/until.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
 
 /*
  * What only several replicas have: whole apps on one database, in real time, as in production.

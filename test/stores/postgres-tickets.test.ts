@@ -1,6 +1,9 @@
-import { test } from 'tap'
+import t, { test } from 'tap'
 import type { ClaimRequest, Settlement } from '../../src/work/store.ts'
 import { createReplicas } from '../helpers/replicas.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
 
 const start = Date.UTC(2026, 0, 1)
 const newJob = { operation: 'Bake', owner: '', input: '{}', createdAt: start }

@@ -1,8 +1,11 @@
 import pg from 'pg'
-import { test } from 'tap'
+import t, { test } from 'tap'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { testStoreContract } from '../../src/testing/index.ts'
 import { startPostgres } from '../helpers/postgres.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
 
 test('PostgreSQL', async (t) => {
   const server = await startPostgres()
