@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import type { Dispatcher } from 'undici'
 import { createAddressGuard, type AddressGuard } from './callbacks/address-guard.ts'
 import { createSharedLookup } from './callbacks/shared-lookup.ts'
 import { InvalidOptionsError } from './errors.ts'
@@ -47,6 +48,11 @@ export type CallbackPlainOptions = Static<typeof callbackOptionsSchema>
 export interface CallbackOptions extends Partial<CallbackPlainOptions> {
   /** Signs callbacks by Standard Webhooks, for receivers that check it; a list while it is rotated. @default none */
   signingSecret?: string | string[]
+  /**
+   * An undici dispatcher that sends callbacks instead of a socket of our own: the simulated engine's in tests, a
+   * `ProxyAgent` where an outgoing proxy is a must. `networks` then says nothing: where it connects to is its own affair.
+   */
+  dispatcher?: Dispatcher
   /** A receiver is gone for good: its subscription is forgotten. */
   onRetired?: (news: DeliveryNews) => void
   /** A receiver refuses us: nothing more is sent to it until it subscribes again or is resumed. */
@@ -79,7 +85,7 @@ export interface CheckedOptions extends PlainOptions {
   store: FastifyLogicAppsOptions['store']
   owner: FastifyLogicAppsOptions['owner']
   monitorHooks: FastifyLogicAppsOptions['monitorHooks']
-  callbacks: CallbackPlainOptions & Pick<CallbackOptions, 'onRetired' | 'onSuspended' | 'onDead'> & { signingSecrets: string[], guard: AddressGuard }
+  callbacks: CallbackPlainOptions & Pick<CallbackOptions, 'dispatcher' | 'onRetired' | 'onSuspended' | 'onDead'> & { signingSecrets: string[], guard: AddressGuard }
   clock: FastifyLogicAppsOptions['clock']
 }
 
@@ -138,18 +144,19 @@ function checkCallbacks (callbacks: CallbackOptions, check: (fine: boolean, faul
     check(false, 'callbacks must be an object')
     return undefined
   }
-  const { signingSecret = [], onRetired, onSuspended, onDead, ...rest } = callbacks
+  const { signingSecret = [], dispatcher, onRetired, onSuspended, onDead, ...rest } = callbacks
   const plain = Value.Default(callbackOptionsSchema, Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))) as CallbackPlainOptions
   const faults = optionFaults(callbackOptionsSchema.properties, plain)
   for (const fault of faults) check(false, `callbacks.${fault}`)
   for (const [name, hook] of Object.entries({ onRetired, onSuspended, onDead })) {
     check(hook === undefined || typeof hook === 'function', `callbacks.${name} must be a function`)
   }
+  check(dispatcher === undefined || typeof (dispatcher as Partial<Dispatcher> | null)?.dispatch === 'function', 'callbacks.dispatcher must be an undici dispatcher')
   const signingSecrets = Array.isArray(signingSecret) ? signingSecret : [signingSecret]
   check(signingSecrets.every((secret) => typeof secret === 'string' && secret.length >= 24), 'callbacks.signingSecret must be a text of 24 characters or more, or a list of such')
   if (!Value.Check(callbackOptionsSchema.properties.networks, plain.networks)) return undefined
   try {
-    const hooks = { ...(onRetired && { onRetired }), ...(onSuspended && { onSuspended }), ...(onDead && { onDead }) }
+    const hooks = { ...(dispatcher && { dispatcher }), ...(onRetired && { onRetired }), ...(onSuspended && { onSuspended }), ...(onDead && { onDead }) }
     return { ...plain, ...hooks, signingSecrets, guard: createAddressGuard(plain.networks, createSharedLookup(Math.min(maxTurnMs, plain.timeoutSeconds * 1000 / 3))) }
   } catch (error) {
     check(false, `callbacks.networks must be address ranges such as "10.20.0.0/16": ${(error as Error).message}`)

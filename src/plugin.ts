@@ -93,7 +93,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
       policy: callbacks,
       deliveryIds,
       subscriptionIds,
-      sender: createCallbackSender(callbacks.guard, callbacks.signingSecrets),
+      sender: createCallbackSender(callbacks.guard, callbacks.signingSecrets, callbacks.dispatcher),
       operations: () => [...registry.callingBack],
       schedule: callbacks.scheduleSeconds,
       timeoutMs: toMs(callbacks.timeoutSeconds),

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { isIP } from 'node:net'
-import { Agent } from 'undici'
+import { Agent, type Dispatcher } from 'undici'
 import type { CallbackUrl } from '../protocol/callback-url.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { disabledCode, retryAfterMsOf, type CallbackAnswer } from './outcome.ts'
@@ -33,10 +33,11 @@ const readAnswerBytes = 16_384
 
 /**
  * @param signingSecrets Standard Webhooks secrets (`whsec_` and base64, or any text); each signs.
+ * @param dispatcher Sends in our stead, and stays its owner's to close.
  */
-export function createCallbackSender (guard: AddressGuard, signingSecrets: string[]): CallbackSender {
+export function createCallbackSender (guard: AddressGuard, signingSecrets: string[], dispatcher?: Dispatcher): CallbackSender {
   // The guard is asked when the socket connects, with the very address it connects to. No redirects: undici follows none.
-  const agent = new Agent({ connect: { lookup: guard.lookup, timeout: connectTimeoutMs }, connections: 64, pipelining: 1, keepAliveTimeout: 10_000 })
+  const agent = dispatcher ?? new Agent({ connect: { lookup: guard.lookup, timeout: connectTimeoutMs }, connections: 64, pipelining: 1, keepAliveTimeout: 10_000 })
 
   async function post ({ url, id, body, now }: CallbackRequest, signal: AbortSignal): Promise<Omit<CallbackAnswer, 'durationMs'>> {
     const literal = url.hostname.replace(/^\[|\]$/g, '')
@@ -76,7 +77,7 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
       }
       return { ...answer, durationMs: performance.now() - started }
     },
-    close: () => agent.destroy()
+    close: async () => { if (dispatcher === undefined) await agent.destroy() }
   }
 }
 

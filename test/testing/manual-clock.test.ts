@@ -122,3 +122,34 @@ test('the consequences of one callback are done before the next comes', async (t
   await clock.advance(30)
   t.same(events, ['first', 'its consequence', 'second'])
 })
+
+test('a step brings the callbacks of the next instant, unless what needs no time says no', async (t) => {
+  const clock = createManualClock()
+  const rang: string[] = []
+  const takeBack = clock.after(10, () => { rang.push('never') })
+  clock.after(5, () => { rang.push('a') })
+  clock.after(5, () => { rang.push('b'); takeBack() })
+  clock.after(20, () => { rang.push('c') })
+  t.equal(await clock.step(() => false), 'stopped')
+  t.same([clock.monotonic(), rang], [0, []])
+  t.equal(await clock.step(), 'moved')
+  t.same([clock.monotonic(), rang], [5, ['a', 'b']])
+  t.equal(await clock.step(), 'moved')
+  t.same([clock.monotonic(), rang], [20, ['a', 'b', 'c']])
+  t.equal(await clock.step(), 'nothing waits')
+})
+
+test('time stands still while something is held, but not for ever', async (t) => {
+  const clock = createManualClock()
+  let isDone = false
+  let rangAfter: boolean | undefined
+  clock.hold(new Promise<void>((resolve) => { setTimeout(resolve, 5) }).then(() => { isDone = true }))
+  clock.after(1, () => { rangAfter = isDone })
+  await clock.advance(1)
+  t.equal(rangAfter, true)
+  clock.hold(new Promise(() => {}), 5)
+  await clock.advance(1)
+  t.equal(clock.monotonic(), 2)
+  clock.hold(Promise.reject(new Error('its owner\'s to handle')))
+  await clock.advance(1)
+})

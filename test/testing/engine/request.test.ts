@@ -1,0 +1,107 @@
+import Fastify from 'fastify'
+import { test } from 'tap'
+import { createLogicAppsEngine } from '../../../src/testing/index.ts'
+import { createEngine } from '../../helpers/engine.ts'
+
+const action = (inputs: object, more: object = {}): never => ({ type: 'Http', inputs: { method: 'POST', uri: '/cakes', ...inputs }, ...more }) as never
+
+test('bodies are encoded as the engine does it (engine 1.25)', async (t) => {
+  const engine = await createEngine(t, { 'POST /cakes': ({ headers, body }) => ({ type: headers['content-type'] ?? null, body: body ?? null }) })
+  for (const [body, type, text] of [
+    ['text', 'text/plain; charset=utf-8', 'text'], [{ a: 1 }, 'application/json; charset=utf-8', { a: 1 }], [[1], 'application/json; charset=utf-8', [1]],
+    [7, 'application/json; charset=utf-8', 7], [{ '$content-type': 'image/png', $content: Buffer.from('png').toString('base64') }, 'image/png', 'png'], [undefined, null, null]
+  ] as const) t.same((await engine.run(action(body === undefined ? {} : { body }))).outputs!.body, { type, body: text })
+})
+
+test('queries take the place of the query in the URI (engine 1.26)', async (t) => {
+  const engine = await createEngine(t, { 'POST /cakes': ({ url }, reply) => reply.type('text/plain').send(url) })
+  t.equal((await engine.run(action({ uri: '/cakes?sig=secret', queries: { a: 'b c' } }))).outputs!.body, '/cakes?a=b%20c')
+  t.equal((await engine.run(action({ uri: '/cakes?sig=secret' }))).outputs!.body, '/cakes?sig=secret')
+})
+
+test('answers are parsed by their content type (engine 1.27)', async (t) => {
+  const engine = await createEngine(t, { 'POST /cakes': ({ query }, reply) => reply.type((query as { type: string }).type).send(Buffer.from((query as { body: string }).body)) })
+  const outputs = async (type: string, body: string): Promise<unknown> => await engine.run(action({ queries: { type, body } }))
+  t.match(await outputs('application/json', '{"a":1}'), { status: 'Succeeded', outputs: { body: { a: 1 } } })
+  t.match(await outputs('application/problem+json; charset=utf-8', '{"a":1}'), { outputs: { body: { a: 1 } } })
+  t.match(await outputs('application/json', '<p>'), { status: 'Failed', code: 'BadRequest', error: { message: /content type says JSON/ } })
+  t.match(await outputs('text/html', '<p>'), { status: 'Succeeded', outputs: { body: '<p>' } })
+  t.match(await outputs('application/xml', '<p>'), { outputs: { body: { '$content-type': 'application/xml', $content: Buffer.from('<p>').toString('base64') } } })
+  t.notOk('body' in (await engine.run(action({ queries: { type: 'text/plain', body: '' } }))).outputs!)
+})
+
+test('headers that an author cannot send are taken out in silence (engine 1.28)', async (t) => {
+  const engine = await createEngine(t, { 'POST /cakes': ({ headers }) => headers })
+  const { outputs } = await engine.run(action({
+    body: {},
+    cookie: 'a=b',
+    headers: { 'Accept-Charset': 'utf-8', 'Accept-Version': '2', Accept: 'text/html', 'Content-MD5': 'x', 'Content-Type': 'application/merge-patch+json', Expires: '0', Host: 'evil.example', 'Last-Modified': 'x', Origin: 'x', 'Transfer-Encoding': 'chunked', Allow: 'GET', 'X-Own': '1', Cookie: 'c=d' }
+  }))
+  const headers = outputs!.body as Record<string, string>
+  t.match(headers, { 'accept-version': '2', accept: 'text/html', 'content-type': 'application/merge-patch+json', 'x-own': '1', cookie: 'a=b', host: 'api.example' })
+  for (const name of ['accept-charset', 'content-md5', 'expires', 'last-modified', 'origin', 'allow']) t.notOk(name in headers, name)
+})
+
+test('the headers of the engine say who calls, and can be suppressed (engine 5.1, 5.2, 5.6)', async (t) => {
+  const engine = await createEngine(t, { 'POST /cakes': ({ headers }) => headers })
+  const { outputs } = await engine.run(action({}), { name: 'Bake_a_cake' })
+  t.match(outputs!.body, {
+    'user-agent': /^azure-logic-apps\/1\.0 \(workflow [0-9a-f]{32}; version \d{20}\)$/,
+    'x-ms-workflow-operation-name': 'Bake_a_cake',
+    'x-ms-workflow-run-id': /^08585\d{24}CU\d\d$/,
+    'x-ms-workflow-system-id': /^\/locations\/westeurope\/scaleunits\/prod-00\/workflows\/[0-9a-f]{32}$/
+  })
+  const headers = outputs!.body as Record<string, string>
+  t.equal(headers['x-ms-tracking-id'], headers['x-ms-correlation-id'])
+  t.notOk('accept' in headers || 'traceparent' in headers)
+  const suppressed = await engine.run(action({}, { operationOptions: 'SuppressWorkflowHeaders' }))
+  t.same(Object.keys(suppressed.outputs!.body as object).filter((name) => name.startsWith('x-ms-')), [])
+})
+
+test('what profiles say of themselves differs (engine 5.1, 5.7, 5.8)', async (t) => {
+  for (const [options, expected] of [
+    [{ profile: 'power-automate' }, { 'user-agent': / microsoft-flow\/1\.0$/, 'x-ms-workflow-subscription-id': '' }],
+    [{ profile: 'custom-connector' }, { 'x-ms-apim-referrer': /./ }],
+    [{ unknowns: { traceparent: 'send' } }, { traceparent: /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/ }]
+  ] as const) {
+    const engine = await createEngine(t, { 'POST /cakes': ({ headers }) => headers }, options)
+    t.match((await engine.run(action({}))).outputs!.body, expected)
+  }
+})
+
+test('authentication becomes a header (engine 8.1)', async (t) => {
+  const engine = await createEngine(t, { 'POST /cakes': ({ headers }, reply) => reply.type('text/plain').send(headers.authorization ?? 'none') }, { tokenFor: ({ audience }) => `token for ${String(audience)}` })
+  for (const [authentication, header] of [
+    [{ type: 'None' }, 'none'], [{ type: 'Basic', username: 'a', password: 'b' }, 'Basic YTpi'], [{ type: 'Raw', value: 'ApiKey 1' }, 'ApiKey 1'],
+    [{ type: 'ManagedServiceIdentity', audience: 'api://cakes' }, 'Bearer token for api://cakes'], [{ type: 'ActiveDirectoryOAuth', audience: 'api://cakes' }, 'Bearer token for api://cakes']
+  ] as const) t.equal((await engine.run(action({ authentication }))).outputs!.body, header)
+  await t.rejects(engine.run(action({ authentication: { type: 'ClientCertificate' } })), /authentication\.type "ClientCertificate" is not played/)
+})
+
+test('what is not played is refused by its name (issue 7)', async (t) => {
+  const engine = await createEngine(t, {})
+  for (const [definition, message] of [
+    [{ type: 'Function', inputs: {} }, /actions of type "Function" are not played here; there are Http and HttpWebhook/],
+    [action({}, { runtimeConfiguration: { contentTransfer: { transferMode: 'Chunked' } } }), /runtimeConfiguration\.contentTransfer is not played/],
+    [action({}, { operationOptions: 'Sequential' }), /operationOptions "Sequential" is not played/],
+    [action({ uri: undefined }), /uri is missing/],
+    [action({ uri: 'cakes' }), /uri must be an absolute/],
+    [action({}, { limit: { timeout: '1 hour' } }), /limit\.timeout must be an ISO 8601 duration/],
+    [action({ body: '@formatDateTime(utcNow())' }), /the function (?:utcNow|formatDateTime)\(\) is not played here; there are /]
+  ] as const) await t.rejects((async () => engine.run(definition as never))(), { message })
+})
+
+test('wrong options are refused by their name', async (t) => {
+  const app = Fastify()
+  for (const [options, message] of [
+    [{}, /needs app or baseUrl/], [{ app, profile: 'premium' }, /profile must be one of consumption, /], [{ app, unknowns: { fate: 1 } }, /unknowns\.fate is not known; there are relativeLocation/],
+    [{ app, unknowns: { relativeLocation: 'maybe' } }, /unknowns\.relativeLocation must be one of "refuse", "resolve"/], [{ app, quirks: { mood: 1 } }, /quirks\.mood is not known/],
+    [{ app, quirks: { polls: 'never' } }, /quirks\.polls must be one of/], [{ baseUrl: 'cakes' }, /"cakes" must be an absolute/], [{ app, patience: 'long' }, /patience must be/]
+  ] as const) await t.rejects(createLogicAppsEngine(options as never), { message })
+})
+
+test('an app below a path prefix is called as a proxy would call it', async (t) => {
+  const engine = await createEngine(t, { 'POST /cakes': ({ url, headers }) => ({ url, host: headers.host }) }, { baseUrl: 'https://gateway.example/bakery/' })
+  t.same((await engine.run(action({ uri: '/cakes?a=1' }))).outputs!.body, { url: '/cakes?a=1', host: 'gateway.example' })
+  t.match(await engine.run(action({ uri: 'https://gateway.example/bakeries', retryPolicy: { type: 'none' } })), { code: 'UnresolvableHostName' })
+})

@@ -1,0 +1,212 @@
+import type { FastifyRequest } from 'fastify'
+import { test } from 'tap'
+import type { AppParts } from '../../../src/testing/index.ts'
+import { createEngine, traceOf } from '../../helpers/engine.ts'
+
+const wait = {
+  type: 'HttpWebhook',
+  inputs: {
+    subscribe: { method: 'POST', uri: '/calls', body: { callbackUrl: '@{listCallbackUrl()}', flavour: 'lemon' } },
+    unsubscribe: { method: 'POST', uri: '/calls/unsubscribe', body: { callbackUrl: '@{listCallbackUrl()}' } }
+  },
+  limit: { timeout: 'PT1H' }
+} as const
+
+const urlOf = ({ body }: FastifyRequest): string => (body as { callbackUrl: string }).callbackUrl
+
+/** Calls back as a plain API does, with undici's `request`. */
+async function call ({ callbacks: { dispatcher } }: AppParts, url: string, { method = 'POST', headers = {}, body = '{"cake":"lemon"}' }: { method?: string, headers?: Record<string, string>, body?: string } = {}): Promise<number> {
+  const { origin } = new URL(url)
+  const answer = await dispatcher.request({ origin, path: url.slice(origin.length), method: method as 'POST', headers: { 'content-type': 'application/json', ...headers }, body: method === 'GET' ? null : body })
+  await answer.body.dump()
+  return answer.statusCode
+}
+
+test('an action waits for its callback, which becomes its outputs (engine 2.15, 2.22)', async (t) => {
+  const engine = await createEngine(t, (parts) => ({
+    'POST /calls': (request) => {
+      parts.clock.after(90_000, () => { call(parts, urlOf(request)).then((status) => { t.equal(status, 200) }, t.fail) })
+      return ''
+    },
+    'POST /calls/unsubscribe': () => ''
+  }))
+  const result = await engine.run(wait, { name: 'Bake a cake' })
+  t.match(result, { status: 'Succeeded', code: 'OK', outputs: { body: { cake: 'lemon' }, headers: { 'content-type': 'application/json' } } })
+  t.same(traceOf(result.history), ['0 subscribe POST /calls 200', '90 unsubscribe POST /calls/unsubscribe 200'])
+  t.equal(JSON.parse(result.history[1]!.request.body!).callbackUrl, JSON.parse(result.history[0]!.request.body!).callbackUrl)
+  for (const header of ['x-ms-client-tracking-id', 'x-ms-workflow-operation-name', 'x-ms-workflow-run-id']) t.equal(result.history[0]!.request.headers[header], result.history[1]!.request.headers[header], `${header} (engine 2.5)`)
+  await engine.expectQuiet()
+})
+
+test('callback URLs have the forms of each cloud (engine 2.8, 2.10, 2.11)', async (t) => {
+  const tail = String.raw`/workflows/[0-9a-f]{32}/runs/(\d{29}CU\d\d)/actions/Bake_a_cake/run\?api-version=[\d-]+&sp=%2Fruns%2F\1%2Factions%2FBake_a_cake%2Frun%2C%2Fruns%2F\1%2Factions%2FBake_a_cake%2Fread&sv=1\.0&sig=[\w-]{43}$`
+  for (const [profile, port, origin] of [
+    ['consumption', 'omit', String.raw`https://prod-00\.westeurope\.logic\.azure\.com`], ['consumption', 'send', String.raw`https://prod-00\.westeurope\.logic\.azure\.com:443`],
+    ['standard', 'omit', String.raw`https://cakes-workflows\.azurewebsites\.net/runtime/webhooks/workflow/scaleUnits/prod-00`],
+    ['power-automate', 'omit', String.raw`https://default[0-9a-f]{30}\.[0-9a-f]{2}\.environment\.api\.powerplatform\.com/powerautomate/automations/direct`]
+  ] as const) {
+    let url = ''
+    const engine = await createEngine(t, { 'POST /calls': (request, reply) => { url = urlOf(request); return reply.code(400).send() } }, { profile, unknowns: { callbackUrlPort: port } })
+    await engine.run(wait, { name: 'Bake a cake' })
+    t.match(url, new RegExp(`^${origin}${tail}`), profile)
+  }
+})
+
+test('a refused subscribe call fails the action; one that may pass is retried (engine 2.6)', async (t) => {
+  for (const [status, code, requests] of [[401, 'Unauthorized', 1], [503, 'ServiceUnavailable', 5]] as const) {
+    const engine = await createEngine(t, { 'POST /calls': (_, reply) => reply.code(status).send() })
+    const result = await engine.run(wait)
+    t.match(result, { status: 'Failed', code })
+    t.equal(result.history.length, requests)
+    await engine.expectQuiet()
+  }
+})
+
+test('a 202 to a subscribe call is a yes, or is polled (engine 2.6, 15.5)', async (t) => {
+  for (const subscribeAccepted of ['subscribed', 'poll'] as const) {
+    const engine = await createEngine(t, (parts) => ({
+      'POST /calls': (request, reply) => {
+        parts.clock.after(60_000, () => { call(parts, urlOf(request)).catch(t.fail) })
+        return reply.code(202).headers({ location: 'https://api.example/calls/1', 'retry-after': '10' }).send()
+      },
+      'GET /calls/1': () => 'subscribed',
+      'POST /calls/unsubscribe': () => ''
+    }), { unknowns: { subscribeAccepted } })
+    const { status, history } = await engine.run(wait)
+    t.equal(status, 'Succeeded')
+    t.equal(history.some(({ purpose }) => purpose === 'poll'), subscribeAccepted === 'poll')
+  }
+})
+
+test('an action that is never called back runs until its limit, and unsubscribes (engine 2.3, 2.21)', async (t) => {
+  const engine = await createEngine(t, { 'POST /calls': () => '', 'POST /calls/unsubscribe': () => '' })
+  const result = await engine.run(wait)
+  t.match(result, { status: 'TimedOut', code: 'ActionTimedOut' })
+  t.same(traceOf(result.history), ['0 subscribe POST /calls 200', '3600 unsubscribe POST /calls/unsubscribe 200'])
+  await engine.expectQuiet()
+})
+
+test('a cancelled action unsubscribes; a callback that comes then is late (engine 2.3, 2.19)', async (t) => {
+  for (const lateCallbackAnswer of [404, 400, 200] as const) {
+    let parts!: AppParts
+    let url = ''
+    const engine = await createEngine(t, (given) => {
+      parts = given
+      return { 'POST /calls': (request) => { url = urlOf(request); return '' }, 'POST /calls/unsubscribe': () => '' }
+    }, { unknowns: { lateCallbackAnswer } })
+    const action = engine.start(wait, { name: 'Bake' })
+    await engine.advance('PT1M')
+    action.cancel()
+    t.match(await engine.until(action.done), { status: 'Cancelled' })
+    t.same(traceOf(action.history), ['0 subscribe POST /calls 200', '60 unsubscribe POST /calls/unsubscribe 200'])
+    t.equal(await call(parts, url), lateCallbackAnswer)
+    if (lateCallbackAnswer === 200) await engine.expectQuiet()
+    else await t.rejects(engine.expectQuiet(), new RegExp(`a POST to Bake was refused with ${lateCallbackAnswer}`))
+    await engine.expectQuiet({ lateCallbacks: true })
+  }
+})
+
+test('when an action unsubscribes: always, when it gives up, never, or twice (engine 2.3)', async (t) => {
+  for (const [unsubscribe, onSuccess, onTimeout] of [['always', 1, 1], ['when-given-up', 0, 1], ['never', 0, 0], ['twice', 2, 2]] as const) {
+    for (const [seconds, expected] of [[1, onSuccess], [10_000, onTimeout]] as const) {
+      const engine = await createEngine(t, (parts) => ({
+        'POST /calls': (request) => { parts.clock.after(seconds * 1000, () => { call(parts, urlOf(request)).catch(t.fail) }); return '' },
+        'POST /calls/unsubscribe': () => ''
+      }), { quirks: { unsubscribe } })
+      const { history } = await engine.run(wait)
+      t.equal(history.filter(({ purpose }) => purpose === 'unsubscribe').length, expected, `${unsubscribe} ${seconds}`)
+    }
+  }
+})
+
+test('an unsubscribe that is refused is told by expectQuiet (rule 14)', async (t) => {
+  const engine = await createEngine(t, { 'POST /calls': () => '' })
+  await engine.run(wait, { name: 'Bake' })
+  await t.rejects(engine.expectQuiet(), /Bake: unsubscribe was answered 404/)
+})
+
+test('listCallbackUrl() in unsubscribe works, or the call is not made (engine 2.5)', async (t) => {
+  for (const callbackUrlInUnsubscribe of ['works', 'fails'] as const) {
+    const engine = await createEngine(t, { 'POST /calls': () => '', 'POST /calls/unsubscribe': () => '' }, { unknowns: { callbackUrlInUnsubscribe } })
+    t.equal((await engine.run(wait)).history.length, callbackUrlInUnsubscribe === 'works' ? 2 : 1)
+    const { body: _, ...bodyless } = wait.inputs.unsubscribe
+    t.equal((await engine.run({ ...wait, inputs: { ...wait.inputs, unsubscribe: bodyless } })).history.length, 2)
+  }
+})
+
+test('a connector deletes the Location of the 201, with its credentials on its own host alone (engine 4.3, 4.4, 4.6)', async (t) => {
+  for (const [location, headers] of [['https://api.example/calls/7', { authorization: 'Key 1' }], ['https://other.example/calls/7', { authorization: undefined }], [undefined, undefined]] as const) {
+    const engine = await createEngine(t, {
+      'POST /calls': (_, reply) => reply.code(201).headers(location === undefined ? {} : { location }).send(),
+      'DELETE /calls/7': (_, reply) => reply.code(204).send()
+    }, { profile: 'custom-connector', hosts: ['https://other.example'] })
+    const { history } = await engine.run({ ...wait, inputs: { ...wait.inputs, subscribe: { ...wait.inputs.subscribe, authentication: { type: 'Raw', value: 'Key 1' } } } })
+    t.same(history.slice(1).map(({ request }) => `${request.method} ${request.url}`), location === undefined ? [] : [`DELETE ${location}`])
+    if (headers !== undefined) t.equal(history[1]!.request.headers.authorization, headers.authorization)
+  }
+})
+
+test('a callback must be right in every byte, a POST, and without Authorization (engine 2.16, 2.18, rule 16)', async (t) => {
+  let parts!: AppParts
+  let url = ''
+  const engine = await createEngine(t, (given) => {
+    parts = given
+    return { 'POST /calls': (request) => { url = urlOf(request); return '' }, 'POST /calls/unsubscribe': () => '' }
+  })
+  const action = engine.start(wait, { name: 'Bake' })
+  await engine.advance(0)
+  for (const [wrong, status] of [
+    [decodeURIComponent(url), 401], [url.replaceAll('%2F', '%2f'), 401], [`${url}&a=1`, 401], [url.split('&sig=')[0]!, 401], [url.split('?')[0]!, 401], [url.replace('/run?', '/run/?'), 404]
+  ] as const) t.equal(await call(parts, wrong), status, wrong.slice(-40))
+  t.equal(await call(parts, url, { method: 'GET' }), 404)
+  t.equal(await call(parts, url, { headers: { authorization: 'Bearer x' } }), 401)
+  t.equal(action.history.length, 1, 'the action still waits')
+  t.equal(await call(parts, url), 200)
+  t.match(await engine.until(action.done), { status: 'Succeeded' })
+  t.equal(await call(parts, url), 404, 'a second callback')
+  await t.rejects(engine.expectQuiet(), /a GET to Bake was refused with 404/)
+})
+
+test('what a callback meets can be scripted (issue 7)', async (t) => {
+  let parts!: AppParts
+  let url = ''
+  const engine = await createEngine(t, (given) => {
+    parts = given
+    return { 'POST /calls': (request) => { url = urlOf(request); return '' }, 'POST /calls/unsubscribe': () => '' }
+  })
+  const action = engine.start(wait, { name: 'Bake' })
+  await engine.advance(0)
+  engine.callbacks.script([{ statusCode: 429, retryAfterSeconds: 9 }, 503], 'Bake')
+  engine.callbacks.script(['reset', { delaySeconds: 30 }])
+  engine.callbacks.script([500], 'Other')
+  t.equal(await call(parts, url), 429)
+  t.equal(await call(parts, url), 503)
+  await t.rejects(engine.expectQuiet(), /a callback to Bake is still owed: its last attempt was answered 503/)
+  await t.rejects(call(parts, url), { code: 'ECONNRESET' })
+  const slow = call(parts, url)
+  await engine.advance(29_999)
+  t.equal(engine.callbacks.received.length, 3)
+  t.equal(await engine.until(slow), 200)
+  await engine.until(action.done)
+  await t.rejects(engine.expectQuiet(), /1 scripted faults have met no callback/)
+})
+
+test('a callback whose body is no JSON fails the action (engine 1.27)', async (t) => {
+  const engine = await createEngine(t, (parts) => ({
+    'POST /calls': (request) => { parts.clock.after(1000, () => { call(parts, urlOf(request), { body: '{' }).catch(t.fail) }); return '' },
+    'POST /calls/unsubscribe': () => ''
+  }))
+  t.match(await engine.run(wait), { status: 'Failed', code: 'BadRequest' })
+})
+
+test('the first callback to an action is answered 200, or 202 (engine 2.19, 15.4)', async (t) => {
+  for (const callbackAnswer of [200, 202] as const) {
+    const statuses: number[] = []
+    const engine = await createEngine(t, (parts) => ({
+      'POST /calls': (request) => { parts.clock.after(1000, () => { call(parts, urlOf(request)).then((status) => statuses.push(status), t.fail) }); return '' },
+      'POST /calls/unsubscribe': () => ''
+    }), { unknowns: { callbackAnswer } })
+    await engine.run(wait)
+    t.same(statuses, [callbackAnswer])
+  }
+})
