@@ -132,9 +132,10 @@ test('a refused subscribe call is the test\'s to know: the workflow cannot be sa
 
 test('with concurrency on, callbacks are answered 429 while too many runs wait (engine 2.18, 3.15)', async (t) => {
   let end!: () => void
-  const { handle, send } = await hooked(t, {}, { runtimeConfiguration: { concurrency: { runs: 1, maximumWaitingRuns: 1 } } }, () => new Promise((resolve) => { end = resolve }))
+  const { engine, handle, send } = await hooked(t, {}, { runtimeConfiguration: { concurrency: { runs: 1, maximumWaitingRuns: 1 } } }, () => new Promise((resolve) => { end = resolve }))
   t.same([await send(handle.callbackUrl!), await send(handle.callbackUrl!), await send(handle.callbackUrl!)], [202, 202, 429])
   end()
+  await engine.advance(0)
   t.equal(await send(handle.callbackUrl!), 202)
   t.equal(handle.runs.length, 3)
 })
