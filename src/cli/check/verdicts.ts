@@ -1,0 +1,80 @@
+import type { Exchange } from '../../testing/engine/caller.ts'
+import type { ReceivedCallback } from '../../testing/engine/callback-server.ts'
+import { ruleOf, rules, type OperationKind, type RuleId } from './rules.ts'
+
+/** A request of ours, or a callback of the API's. */
+export type Evidence = Exchange | ReceivedCallback
+
+export interface Verdict {
+  operation: string
+  rule: RuleId
+  outcome: 'fine' | 'error' | 'warning' | 'not checked'
+  /** What is wrong, or why it was not checked. */
+  detail: string
+  sent: string[]
+  got: string[]
+}
+
+/** Collects what is found about one operation. */
+export interface Judge {
+  /** Says that something must be so. The first fault of a rule stays. @returns whether it is so. */
+  that (rule: RuleId, isSo: boolean, detail: string, ...evidence: (Evidence | undefined)[]): boolean
+  skip (rule: RuleId, why: string): void
+  verdicts (): Verdict[]
+}
+
+export function createJudge (operation: string, kind: OperationKind): Judge {
+  const found = new Map<RuleId, Verdict>()
+  const set = (rule: RuleId, verdict: Omit<Verdict, 'operation' | 'rule'>): void => { found.set(rule, { operation, rule, ...verdict }) }
+
+  return {
+    that (rule, isSo, detail, ...evidence) {
+      const before = found.get(rule)?.outcome
+      if (before === 'error' || before === 'warning') return isSo
+      if (isSo) set(rule, { outcome: 'fine', detail: '', sent: [], got: [] })
+      else {
+        const known = evidence.filter((one) => one !== undefined)
+        set(rule, { outcome: ruleOf(rule).severity ?? 'error', detail, sent: known.map(sentOf), got: known.map(gotOf) })
+      }
+      return isSo
+    },
+    skip (rule, why) {
+      if (!found.has(rule)) set(rule, { outcome: 'not checked', detail: why, sent: [], got: [] })
+    },
+    verdicts () {
+      const all = (Object.keys(rules) as RuleId[]).filter((rule) => ruleOf(rule).kinds.includes(kind))
+      return all.map((rule) => found.get(rule) ?? { operation, rule, outcome: 'not checked', detail: 'the check did not get that far', sent: [], got: [] })
+    }
+  }
+}
+
+const maxBodyLength = 500
+
+function sentOf (evidence: Evidence): string {
+  if ('target' in evidence) return masked(`(callback) ${evidence.method} ${evidence.target}\n${headersOf(evidence.headers)}\n\n${shortened(evidence.body.toString())}`)
+  const { method, url, headers, body } = evidence.request
+  return masked(`${method} ${url}\n${headersOf(headers)}${body === undefined ? '' : `\n\n${shortened(body)}`}`)
+}
+
+function gotOf (evidence: Evidence): string {
+  if ('target' in evidence) return evidence.statusCode === undefined ? '(connection broken by the check)' : `(answered by the check) ${evidence.statusCode}`
+  const { response, error } = evidence
+  if (response === undefined) return `no answer: ${error!.code}: ${error!.message}`
+  return masked(`${response.statusCode}\n${headersOf(response.headers)}${response.body === '' ? '' : `\n\n${shortened(response.body)}`}`)
+}
+
+/** Headers that tell nothing about a fault. */
+const boring = /^(x-ms-(?!client-tracking-id|action-tracking-id|workflow-operation-name)|accept-|user-agent|connection|keep-alive|date|content-length|host)/
+
+function headersOf (headers: Record<string, unknown>): string {
+  return Object.entries(headers).filter(([name]) => !boring.test(name)).map(([name, value]) => `${name}: ${String(value)}`).join('\n')
+}
+
+function shortened (text: string): string {
+  return text.length > maxBodyLength ? `${text.slice(0, maxBodyLength)}…` : text
+}
+
+/** A report is passed around: no secrets in it. */
+function masked (text: string): string {
+  return text.replace(/\bsig=[\w-]+/g, 'sig=…').replace(/^(authorization|x-api-key|api-key|ocp-apim-subscription-key|cookie): .*$/gim, '$1: …')
+}
