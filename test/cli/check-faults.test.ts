@@ -48,6 +48,7 @@ const faults: [fault: string, on: Operation[], rule: keyof typeof rules][] = [
   ['subscribe refused', ['BakeAndCall', 'OnOrder'], 'request-accepted'],
   ['hook demands engine headers', ['BakeAndCall', 'OnOrder'], 'headers-optional'],
   ['wrong subscription as 500', ['BakeAndCall', 'OnOrder'], 'refusal-is-4xx'],
+  ['subscribe answered 202', ['BakeAndCall', 'OnOrder'], 'subscribe-not-202'],
   ['subscribe without Location', ['BakeAndCall', 'OnOrder'], 'connector-location'],
   ['subscribe with a foreign Location', ['BakeAndCall', 'OnOrder'], 'connector-location'],
   ['subscribe not idempotent', ['BakeAndCall', 'OnOrder'], 'subscribe-idempotent'],
@@ -146,5 +147,5 @@ for (const [fault, on, rule] of faults) {
 
 test('every rule has an API that breaks it', async (t) => {
   const caught = new Set(faults.map(([, , rule]) => rule))
-  t.same(Object.keys(rules).filter((rule) => !caught.has(rule as keyof typeof rules)), ['subscribe-not-202'].filter(() => false))
+  t.same(Object.keys(rules).filter((rule) => !caught.has(rule as keyof typeof rules)), [])
 })

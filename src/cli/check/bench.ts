@@ -163,6 +163,6 @@ export class EventError extends Error {
 }
 
 export async function quiet ({ engine, timing, say }: Bench, what: string, seconds = timing.quietSeconds): Promise<void> {
-  say(`waiting ${seconds} s: ${what}`)
+  say(`waiting ${Math.ceil(seconds)} s: ${what}`)
   await engine.world.wait(seconds * 1000)
 }

@@ -9,7 +9,8 @@ const notForFailures = [401, 403, 408, 429]
 
 /** An asynchronous action: 202, polls, and an end (engine 1). */
 export async function probeAsyncAction (bench: Bench): Promise<void> {
-  await probeRun(bench)
+  // What is wrong with the plain case would be found again in all others.
+  if (!await probeRun(bench)) return
   await probeRepeatedStart(bench)
   await probeFailure(bench)
   await probeRefusal(bench)
@@ -41,14 +42,16 @@ function locationOf ({ judge }: Bench, exchange: Exchange, from: string): string
   return resolveLocation(location!, from, 'resolve')
 }
 
-async function probeRun (bench: Bench): Promise<void> {
+/** @returns whether a start leads to an end. */
+async function probeRun (bench: Bench): Promise<boolean> {
   const { judge, say } = bench
   say('starting it')
   const started = await begin(bench)
   const first = 'first' in started ? started.first : started
   const isTaken = (statusOf(first) ?? 500) < 300
-  if (!isJudged(first)) judge.that('request-accepted', isTaken, told(first), first)
-  if (!('first' in started)) return
+  if (isJudged(first) || !judge.that('request-accepted', isTaken, told(first), first)) return false
+  // Answered at once, which is fine, or with a 202 that leads nowhere.
+  if (!('first' in started)) return statusOf(first) !== 202
   judge.that('retry-after-integer', hasWholeRetryAfter(first), retryAfterFault(first), first)
 
   const headerless = await begin(bench, undefined, true)
@@ -56,12 +59,13 @@ async function probeRun (bench: Bench): Promise<void> {
   judge.that('headers-optional', (statusOf(answer) ?? 500) < 300, told(answer), answer)
 
   const end = await followToEnd(bench, started)
-  if (end === undefined) return
+  if (end === undefined) return false
   const { exchange, call } = end
-  if (!judge.that('job-ends', statusOf(exchange)! < 400, `the sample was to succeed, and its last poll was ${told(exchange)}`, exchange)) return
+  if (!judge.that('job-ends', statusOf(exchange)! < 400, `the sample was to succeed, and its last poll was ${told(exchange)}`, exchange)) return true
   const again = await send(bench, started.session, call, 'poll')
   judge.that('result-repeatable', statusOf(again) === statusOf(exchange) && again.response?.body === exchange.response!.body,
     `read again, it was ${told(again)}${statusOf(again) === statusOf(exchange) ? ' with another body' : ''}`, exchange, again)
+  return true
 }
 
 /** A poll as the engine makes it: GET, no body, the start's authentication (engine 1.8, 1.22). */
@@ -72,20 +76,21 @@ function pollOf ({ start }: Started, url: string): PreparedCall {
 
 /** The first answer that is no 202, with the poll that got it; `undefined` where none came or the judge knows why. */
 async function followToEnd (bench: Bench, started: Started, isSample = true): Promise<{ exchange: Exchange, call: PreparedCall } | undefined> {
-  const { engine: { world, unknowns }, judge, timing, say } = bench
+  const { engine: { world }, judge, timing, say } = bench
   const deadline = world.clock.monotonic() + timing.patienceSeconds * 1000
   let call = pollOf(started, started.url)
-  // At once, before Retry-After is over: the job must be there already.
+  // At once, before Retry-After is over: the job must be there already. One that is to fail may have failed by then.
+  if (!isSample) await world.wait(waitMs(bench, started.first))
   let exchange = await send(bench, started.session, call, 'poll')
-  // A job that is to fail may have failed by now.
   if (isSample) {
     if (!judgeFirstPoll(bench, exchange, started)) return undefined
     await pollWithoutAuthentication(bench, started, call)
   }
   for (let polls = 1; ; polls++) {
     const status = statusOf(exchange)
-    if (status !== undefined && status !== 202 && !(isSample && polls === 1 && status >= 400)) return isJudged(exchange) ? undefined : { exchange, call }
-    const wait = (exchange.response === undefined ? undefined : retryAfterMs(exchange.response.headers, world.clock.now(), 'ignore')) ?? unknowns.defaultRetryAfterSeconds * 1000
+    if (isJudged(exchange)) return undefined
+    if (status !== undefined && status !== 202 && !(isSample && polls === 1 && status >= 400)) return { exchange, call }
+    const wait = waitMs(bench, exchange)
     if (world.clock.monotonic() + wait > deadline) {
       judge.that('job-ends', false, `no end within ${timing.patienceSeconds} seconds; the last poll was ${told(exchange)}`, exchange)
       return undefined
@@ -95,6 +100,11 @@ async function followToEnd (bench: Bench, started: Started, isSample = true): Pr
     exchange = await send(bench, started.session, call, 'poll')
     if (statusOf(exchange) === 202) call = { ...call, url: judgeAccepted(bench, exchange) ?? call.url }
   }
+}
+
+/** What a 202 asks for, or the default. */
+function waitMs ({ engine: { world, unknowns } }: Bench, { response }: Exchange): number {
+  return (response === undefined ? undefined : retryAfterMs(response.headers, world.clock.now(), 'ignore')) ?? unknowns.defaultRetryAfterSeconds * 1000
 }
 
 /** @returns whether to go on. */
@@ -129,7 +139,10 @@ function judgeAccepted (bench: Bench, exchange: Exchange): string | undefined {
 async function pollWithoutAuthentication (bench: Bench, { session, start }: Started, call: PreparedCall): Promise<void> {
   const { judge } = bench
   const isAuthenticated = start.authorization !== undefined || Object.keys(start.headers).some((name) => name !== 'content-type')
-  if (!isAuthenticated) return judge.skip('poll-without-auth', 'the config has no authentication')
+  if (!isAuthenticated) {
+    judge.that('poll-without-auth', true, '')
+    return
+  }
   const bare = await send(bench, session, { ...call, headers: {}, authorization: undefined }, 'poll')
   judge.that('poll-without-auth', ![401, 403].includes(statusOf(bare) ?? 0), `a poll without authentication was ${told(bare)}`, bare)
 }

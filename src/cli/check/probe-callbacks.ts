@@ -94,23 +94,23 @@ function nameOf ({ url }: Listening): string {
   return decodeURIComponent(/\/(?:actions|triggers)\/([^/]+)\//.exec(url)![1]!)
 }
 
-/** Unsubscribe may come late, twice, and for what never was (rule 14). */
-export async function probeUnsubscribe (bench: Bench, { unsubscribe, session, listening }: Subscription): Promise<void> {
+/** Unsubscribe may come late, twice, and for what never was (rule 14). @returns whether there is one that is taken. */
+export async function probeUnsubscribe (bench: Bench, { unsubscribe, session, listening }: Subscription): Promise<boolean> {
   const { judge, operation } = bench
   const rules = ['unsubscribe-accepted', 'unsubscribe-idempotent', 'unsubscribe-unknown', 'unsubscribe-without-url'] as const
   if (unsubscribe === undefined) {
-    for (const rule of rules) judge.skip(rule, 'neither the config nor a Location says how to unsubscribe')
-    return
+    for (const rule of [...rules, 'unsubscribe-stops', 'late-unsubscribe'] as const) judge.skip(rule, 'neither the config nor a Location says how to unsubscribe')
+    return false
   }
   const isFine = (status: number | undefined): boolean => status !== undefined && status < 300
   const first = await unsubscribe()
-  if (!judge.that('unsubscribe-accepted', isFine(statusOf(first)), told(first), first)) return
+  if (!judge.that('unsubscribe-accepted', isFine(statusOf(first)), told(first), first)) return false
   const second = await unsubscribe()
   judge.that('unsubscribe-idempotent', isFine(statusOf(second)), `the second one was ${told(second)}`, second)
   const config = operation.unsubscribe
   if (config === undefined) {
     for (const rule of rules.slice(2)) judge.skip(rule, 'the config has no unsubscribe call')
-    return
+    return true
   }
   const other = openSession(bench)
   const never = `${listening.url.slice(0, -43)}${'A'.repeat(43)}`
@@ -121,4 +121,5 @@ export async function probeUnsubscribe (bench: Bench, { unsubscribe, session, li
   const bare = prepare(bench, session, inputsOf({ ...(headers && { headers }), ...(authentication && { authentication }), ...bodyless, ...(queries && !JSON.stringify(queries).includes('listCallbackUrl(') && { queries }) }), { listCallbackUrl: () => '' })
   const withoutUrl = await send(bench, session, bare, 'unsubscribe')
   judge.that('unsubscribe-without-url', isFine(statusOf(withoutUrl)), told(withoutUrl), withoutUrl)
+  return true
 }

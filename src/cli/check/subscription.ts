@@ -63,6 +63,8 @@ export function unsubscribeCall (bench: Bench, session: Session, config: CallCon
 
 /** Engine 4.3, 4.6. */
 export function judgeConnectorLocation ({ judge }: Bench, { subscribed }: Subscription): void {
+  // A 202 has a rule of its own.
+  if (statusOf(subscribed) === 202) return judge.skip('connector-location', 'it was answered 202')
   const location = headerOf(subscribed.response!.headers, 'location')
   const isOwn = location !== undefined && splitUrl(location)?.origin === splitUrl(subscribed.request.url)!.origin
   judge.that('connector-location', statusOf(subscribed) === 201 && isOwn, `${told(subscribed)}, ${location === undefined ? 'without Location' : `Location is ${location}`}`, subscribed)

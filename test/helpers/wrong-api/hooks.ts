@@ -26,7 +26,7 @@ function addSubscriptions (app: FastifyInstance, { has, origin }: ApiParts, path
     if (has('hook demands engine headers') && request.headers['x-ms-workflow-operation-name'] === undefined) return await reply.code(400).send()
     const known = has('subscribe not idempotent') ? undefined : [...subscriptions.values()].find((one) => one.url === url && one.isActive)
     if (known !== undefined) return subscribed(reply, known)
-    if (!has('save adds') && path === '/hooks') for (const one of subscriptions.values()) if (versionless(one.url) === versionless(url)) one.isActive = false
+    if (!has('save adds') && path === '/hooks') for (const one of subscriptions.values()) if (one.url !== url && versionless(one.url) === versionless(url)) one.isActive = false
     const subscription = { id: String(++count), url, isActive: true }
     subscriptions.set(subscription.id, subscription)
     onSubscribe(subscription, request)

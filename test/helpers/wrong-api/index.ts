@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { AppParts } from '../../../src/testing/index.ts'
-import type { OperationConfig } from '../../../src/cli/check/operations.ts'
+import type { CallConfig, OperationConfig } from '../../../src/cli/check/operations.ts'
 import { addDocument } from './document.ts'
 import { addCalls, addHooks } from './hooks.ts'
 import { addJobs } from './jobs.ts'
@@ -9,7 +9,7 @@ import { addPoll } from './poll.ts'
 export const origin = 'https://api.example'
 const event = { path: '/events', body: { orderId: '{{id}}' } }
 const authentication = { type: 'Raw', value: 'Key 1' }
-const unsubscribe = (path: string): OperationConfig['unsubscribe'] => ({ path, body: { callbackUrl: '@{listCallbackUrl()}' } })
+const unsubscribe = (path: string): CallConfig => ({ path, body: { callbackUrl: '@{listCallbackUrl()}' } })
 
 /** What `check` is told of the API. */
 export const operations: Record<string, OperationConfig> = {
@@ -20,10 +20,9 @@ export const operations: Record<string, OperationConfig> = {
 }
 
 /** An API written by hand, as an author would write it without a library: right but for one fault. */
-export function buildWrongApi (parts: AppParts, fault?: string): FastifyInstance {
+export function buildWrongApi (parts: AppParts, fault?: string, at = origin): FastifyInstance {
   const app = Fastify()
-  const asked = new Set<string>()
-  const apiParts = { ...parts, origin, has: (one: string) => { asked.add(one); return one === fault } }
+  const apiParts = { ...parts, origin: at, has: (one: string) => one === fault }
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => { done(null, body === '' ? undefined : JSON.parse(body as string)) })
   addJobs(app, apiParts)
@@ -34,5 +33,5 @@ export function buildWrongApi (parts: AppParts, fault?: string): FastifyInstance
     for (const one of tell) one(body as object)
     return await reply.code(201).send()
   })
-  return Object.assign(app, { asked })
+  return app
 }

@@ -66,7 +66,7 @@ export function addJobs (app: FastifyInstance, { clock, has, origin }: ApiParts)
     if (has('status redirected')) return await reply.redirect(`${origin}/jobs/${job.id}/status`)
     if (has('slow poll')) await later(clock, 130)
     job.polls++
-    if (has('early poll punished') && job.polls === 1) return await reply.code(429).header('retry-after', '2').send()
+    if (has('early poll punished') && clock.now() < job.endsAt - 1000 * (seconds - 2)) return await reply.code(429).header('retry-after', '2').send()
     return clock.now() < job.endsAt ? accepted(reply, job) : outcome(reply, job)
   })
 }
