@@ -61,7 +61,7 @@ test('wrong arguments are told, with exit code 2', async (t) => {
 
 test('a right API is fine, over HTTP and in real time', async (t) => {
   const origin = await listen(t)
-  const { code, out, err } = await run(['check', origin, '--config', configOf(t, { swagger: 'swagger.json', operations }), '--quiet', '4', '--patience', '20'], true)
+  const { code, out, err } = await run(['check', origin, '--config', configOf(t, { swagger: 'swagger.json', operations }), '--quiet', '2.5', '--patience', '20'], true)
   t.equal(code, 0, out)
   t.match(out, / fine, 0 faults, 0 warnings, 0 not checked\.\n$/)
   t.match(err, '\r\u001b[2KBake: poll 1: answered 202, again in 2 s', 'a progress line, written over')

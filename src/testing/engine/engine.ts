@@ -20,6 +20,7 @@ import { unknownsOf, type Unknowns } from './unknowns.ts'
 import { createWebhookTrigger } from './webhook-trigger.ts'
 import { splitUrl, type Transport } from './wire.ts'
 import { createWorld } from './world.ts'
+import { createWorkflow, type WorkflowHandle } from '../workflow/workflow.ts'
 
 /** What an app is built with, so that it shares the engine's time and its callbacks reach the engine. */
 export interface AppParts {
@@ -66,6 +67,8 @@ export interface LogicAppsEngine {
   start (definition: ActionDefinition, options?: ActionOptions): RunningAction
   /** A trigger, not enabled yet. */
   trigger (definition: TriggerDefinition, options?: TriggerOptions): TriggerHandle
+  /** A workflow as the code view has it: what `export` writes. @throws {UnsupportedDefinitionError} naming what in it is not played here. */
+  workflow (json: unknown): WorkflowHandle
   /** Lets time pass, virtual or real. */
   advance (duration: Duration): Promise<void>
   /** Lets virtual time pass until `work` is over. */
@@ -138,6 +141,7 @@ export async function createLogicAppsEngine (options: EngineOptions): Promise<Lo
       assertTrigger(triggerOptions.name ?? 'Trigger', definition)
       return definition.type === 'Http' ? createPollingTrigger(parts, definition, triggerOptions) : createWebhookTrigger(parts, definition, triggerOptions)
     },
+    workflow: (json) => createWorkflow(parts, json, patienceMs),
     advance: (duration) => world.advance(toMs(duration, 'duration')),
     until: (work) => world.until(work, 'what is waited for', patienceMs),
     replaceApp: useApp,

@@ -6,16 +6,16 @@ export type Scope = Record<string, ExpressionFunction>
 
 /** A JSON value with its expressions evaluated, as the engine does with `inputs`. */
 export function evaluate (value: unknown, scope: Scope): unknown {
-  if (typeof value === 'string') return evaluateText(value, scope)
+  if (typeof value === 'string') return evaluateText(value, (expression) => evaluateExpression(expression, scope))
   if (Array.isArray(value)) return value.map((item) => evaluate(item, scope))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, evaluate(item, scope)]))
 }
 
-function evaluateText (text: string, scope: Scope): unknown {
+function evaluateText (text: string, evaluateOne: (expression: Expression) => unknown): unknown {
   // '@@' writes an '@' out; '@{' begins an interpolation, anything else after '@' is an expression alone.
   if (text.startsWith('@@')) return text.slice(1)
-  if (text.startsWith('@') && !text.startsWith('@{')) return evaluateExpression(parseExpression(text.slice(1)), scope)
+  if (text.startsWith('@') && !text.startsWith('@{')) return evaluateOne(parseExpression(text.slice(1)))
   let result = ''
   let at = 0
   for (let begin = text.indexOf('@{'); begin !== -1; begin = text.indexOf('@{', at)) {
@@ -25,7 +25,7 @@ function evaluateText (text: string, scope: Scope): unknown {
       continue
     }
     const end = endOf(text, begin + 2)
-    result += text.slice(at, begin) + textOf(evaluateExpression(parseExpression(text.slice(begin + 2, end)), scope))
+    result += text.slice(at, begin) + textOf(evaluateOne(parseExpression(text.slice(begin + 2, end))))
     at = end + 1
   }
   return result + text.slice(at)
@@ -91,4 +91,24 @@ function conditionValue (condition: unknown, scope: Scope): unknown {
   if (operator === 'not') return !evaluateCondition(operands, scope)
   if (!(comparisons as readonly string[]).includes(operator)) throw new ExpressionError(`the condition "${operator}" is not played here; there are and, or, not, ${comparisons.join(', ')}`)
   return pureFunctions[operator]!(...(evaluate(operands, scope) as unknown[]))
+}
+
+/** Every function that a value's expressions call, without evaluating any. @throws {ExpressionError} for what cannot be read. */
+export function functionsIn (value: unknown): Set<string> {
+  const names = new Set<string>()
+  const visit = (expression: Expression): void => {
+    if (expression.kind === 'call') {
+      names.add(expression.name)
+      expression.parameters.forEach(visit)
+    } else if (expression.kind === 'member') {
+      visit(expression.of)
+      visit(expression.key)
+    }
+  }
+  const walk = (one: unknown): void => {
+    if (typeof one === 'string') evaluateText(one, (expression) => { visit(expression) })
+    else if (typeof one === 'object' && one !== null) Object.values(one).forEach(walk)
+  }
+  walk(value)
+  return names
 }
