@@ -42,7 +42,9 @@ export function createManualClock (now = Date.UTC(2026, 0, 1)): ManualClock {
     return next
   }
 
+  /** Never back, where two let time pass at once. */
   function moveTo (at: number): void {
+    if (at <= elapsed) return
     wall += at - elapsed
     elapsed = at
   }

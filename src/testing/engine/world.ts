@@ -105,7 +105,11 @@ export function createWorld ({ transport, clock = systemClock, seed }: WorldPart
     wait,
     until,
     // Also when others move the clock meanwhile: what is waited for is a time, not a number of steps.
-    advance: async (ms) => { await until(wait(ms), 'advance') }
+    async advance (ms) {
+      await until(wait(ms), 'advance')
+      // What is due at that instant belongs to it.
+      await manual?.advance(0)
+    }
   }
 }
 
