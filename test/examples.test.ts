@@ -378,3 +378,11 @@ t.test('the demo, when interrupted, takes its server and its data with it', asyn
   await t.rejects(fetch(`http://127.0.0.1:${port}/flavours`), 'the server is gone')
   t.same(readdirSync(demo.folder), [])
 })
+
+for (const [file, passed] of [['testing/with-node-test.ts', /^\S+ pass 4$/m], ['testing/with-tap.ts', /^1\.\.5$/m]] as const) {
+  t.test(`examples/${file} passes`, async (t) => {
+    const example = run(t, file, { NODE_TEST_CONTEXT: '', TAP: '1' })
+    t.same(await example.ended, { code: 0, signal: null }, 'ends with 0', { output: example.output() })
+    t.match(example.output(), passed)
+  })
+}

@@ -1,13 +1,13 @@
 import tap, { test } from 'tap'
 import { Type } from 'typebox'
 import { checkApi } from '../../src/cli/check/check.ts'
-import type { OperationConfig } from '../../src/cli/check/operations.ts'
+import type { CallConfig } from '../../src/cli/check/operations.ts'
 import { JobError } from '../../src/index.ts'
 import { createPluginEngine } from '../helpers/engine.ts'
 
 tap.setTimeout(120_000)
 
-const unsubscribe = (path: string): OperationConfig['unsubscribe'] => ({ path: `${path}/unsubscribe`, body: { callbackUrl: '@{listCallbackUrl()}' } })
+const unsubscribe = (path: string): CallConfig => ({ path: `${path}/unsubscribe`, body: { callbackUrl: '@{listCallbackUrl()}' } })
 
 for (const profile of ['consumption', 'standard', 'power-automate', 'custom-connector'] as const) {
   test(`no fault is found in the plugin, called from ${profile}`, async (t) => {

@@ -14,7 +14,8 @@ const wrong: Record<string, unknown[]> = {
   signingSecret: ['', 'short', 'x'.repeat(23), 7, null, {}, ['x'.repeat(24), 'short'], [7]],
   onRetired: ['log', {}, null],
   onSuspended: [7],
-  onDead: [true]
+  onDead: [true],
+  dispatcher: ['undici', {}, null]
 }
 
 const namesIn = ({ message }: Error): string[] => [...message.matchAll(/[:;] callbacks\.(\w+) (?:must|is not) /g)].map(([, name]) => name!)
