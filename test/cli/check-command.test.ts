@@ -116,12 +116,14 @@ test('operations are found in a Swagger document, with samples of their schemas'
     paths: {
       '/jobs': { post: { operationId: 'Bake', parameters: [{ in: 'body', name: 'body', required: true, schema: { $ref: '#/definitions/Order' } }], responses: { 202: {} } } },
       '/jobs/{id}': { get: { operationId: 'Status', responses: { 202: {} } } },
+      '/poll': { get: { operationId: 'Poll', 'x-ms-trigger': 'batch', responses: { 200: {} } } },
       '/menu': { get: { operationId: 'Menu', responses: { 200: {} } } }
     },
     definitions: { Order: { type: 'object', required: ['flavour'], properties: { flavour: { type: 'string', 'x-ms-test-value': 'lemon' } } } }
   }))
-  const { code, out } = await run(['check', file, '--json', '--header', 'x-key: 1'])
+  const { code, out, err } = await run(['check', file, '--json', '--header', 'x-key: 1'])
   t.equal(code, 0)
+  t.match(err, 'Poll is left out: the config does not say how an event is made to happen\n')
   const { results } = JSON.parse(out) as { results: { operation: string, rule: string, outcome: string }[] }
   t.same([...new Set(results.map(({ operation }) => operation))], ['Bake'])
   t.match(results.find(({ rule }) => rule === 'job-ends'), { outcome: 'fine' })

@@ -63,7 +63,7 @@ export function configFaults (config: unknown): string[] {
 }
 
 /** Operations of a document, completed and corrected by those of a config; both must make whole ones. */
-export function mergeOperations (found: Record<string, OperationConfig>, { operations = {}, headers, authentication }: CheckConfig): { operations: Record<string, OperationConfig>, faults: string[] } {
+export function mergeOperations (found: Record<string, OperationConfig>, { operations = {}, headers, authentication }: CheckConfig): { operations: Record<string, OperationConfig>, faults: string[], leftOut: string[] } {
   const names = [...new Set([...Object.keys(found), ...Object.keys(operations)])].filter((name) => operations[name] !== false)
   const merged = Object.fromEntries(names.map((name): [string, OperationConfig] => {
     const own = { ...found[name], ...operations[name] } as OperationConfig
@@ -73,13 +73,18 @@ export function mergeOperations (found: Record<string, OperationConfig>, { opera
       ...(authentication === undefined || own.authentication !== undefined ? {} : { authentication })
     }]
   }))
-  const faults = Object.entries(merged).flatMap(([name, { kind, path, event }]) => [
-    ...(kind === undefined ? [`operations.${name}.kind is missing`] : []),
-    ...(typeof path !== 'string' ? [`operations.${name}.path is missing`] : []),
-    ...(kind === 'webhook-trigger' || kind === 'polling-trigger' ? (event === undefined ? [`operations.${name}.event is missing: how is something made to happen that it tells of?`] : []) : [])
+  // Of these only the document knows, and no document tells how something is made to happen.
+  const leftOut = names.filter((name) => operations[name] === undefined && isTrigger(merged[name]!) && merged[name]!.event === undefined)
+  for (const name of leftOut) delete merged[name]
+  const faults = Object.entries(merged).flatMap(([name, operation]) => [
+    ...(operation.kind === undefined ? [`operations.${name}.kind is missing`] : []),
+    ...(typeof operation.path !== 'string' ? [`operations.${name}.path is missing`] : []),
+    ...(isTrigger(operation) && operation.event === undefined ? [`operations.${name}.event is missing: how is something made to happen that it tells of?`] : [])
   ])
-  return { operations: merged, faults }
+  return { operations: merged, faults, leftOut }
 }
+
+const isTrigger = ({ kind }: OperationConfig): boolean => kind === 'webhook-trigger' || kind === 'polling-trigger'
 
 function unknownMembers (value: object, known: string[], at: string): string[] {
   return Object.keys(value).filter((name) => !known.includes(name)).map((name) => `${at}${name} is not known; there are ${known.join(', ')}`)
