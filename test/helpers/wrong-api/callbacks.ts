@@ -4,7 +4,7 @@ export type Outcome = 'delivered' | 'gone'
 
 /** Sends one callback until it is taken or refused for good, right but for the faults. */
 export async function sendCallback (parts: ApiParts, given: string, payload: object, isWanted: () => boolean = () => true): Promise<Outcome> {
-  const { has, clock } = parts
+  const { has, clock, pace } = parts
   const { url, method, headers, body } = requestOf(parts, given, payload)
   for (let attempt = 1; attempt <= 8 && isWanted(); attempt++) {
     const { origin } = new URL(url)
@@ -13,14 +13,14 @@ export async function sendCallback (parts: ApiParts, given: string, payload: obj
     const { statusCode } = answer
     if (statusCode < 300) {
       if (!has('callback repeated') || attempt > 1) return 'delivered'
-      await later(clock, 2)
+      await later(clock, pace.retry)
       continue
     }
     const isDisabled = text.includes('WorkflowTriggerIsNotEnabled')
     const mayPass = statusCode === 408 || statusCode === 429 || statusCode >= 500
     const goesOn = mayPass ? !has('callback never retried') && !(statusCode === 429 && has('callback dropped at 429')) : isDisabled ? has('disabled trigger hammered') : has('dead callback hammered') && statusCode === 404
     if (!goesOn) return 'gone'
-    await later(clock, has('callback retried at once') ? 0 : Number(answer.headers['retry-after'] ?? 2))
+    await later(clock, has('callback retried at once') ? 0 : Number(answer.headers['retry-after'] ?? pace.retry))
   }
   return 'gone'
 }

@@ -56,13 +56,13 @@ function addSubscriptions (app: FastifyInstance, { has, origin }: ApiParts, path
   return subscriptions
 }
 
-/** A webhook action: calls back after three seconds. */
+/** A webhook action: calls back a while later. */
 export function addCalls (app: FastifyInstance, parts: ApiParts): void {
-  const { has, clock } = parts
+  const { has, clock, pace } = parts
   addSubscriptions(app, parts, '/calls', (subscription, { body }) => {
     const { flavour } = body as { flavour: string }
     if (has('no callback') || (flavour === 'burnt' && has('failure never calls back'))) return
-    clock.after(3000, () => {
+    clock.after(pace.call * 1000, () => {
       if (!subscription.isActive) return
       const payload = flavour === 'burnt' ? { error: { code: 'Burnt' } } : { cake: flavour }
       // What the sender meets is the check's to see.

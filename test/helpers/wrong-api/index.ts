@@ -4,6 +4,7 @@ import type { CallConfig, OperationConfig } from '../../../src/cli/check/operati
 import { addDocument } from './document.ts'
 import { addCalls, addHooks } from './hooks.ts'
 import { addJobs } from './jobs.ts'
+import { usualPace, type Pace } from './parts.ts'
 import { addPoll } from './poll.ts'
 
 export const origin = 'https://api.example'
@@ -20,9 +21,9 @@ export const operations: Record<string, OperationConfig> = {
 }
 
 /** An API written by hand, as an author would write it without a library: right but for one fault. */
-export function buildWrongApi (parts: AppParts, fault?: string, at = origin): FastifyInstance {
+export function buildWrongApi (parts: AppParts, fault?: string, at = origin, pace: Pace = usualPace): FastifyInstance {
   const app = Fastify()
-  const apiParts = { ...parts, origin: at, has: (one: string) => one === fault }
+  const apiParts = { ...parts, origin: at, pace, has: (one: string) => one === fault }
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => { done(null, body === '' ? undefined : JSON.parse(body as string)) })
   addJobs(app, apiParts)

@@ -3,10 +3,8 @@ import { later, type ApiParts } from './parts.ts'
 
 interface Job { id: string, flavour: string, endsAt: number, polls: number, isRead: boolean }
 
-const seconds = 5
-
 /** An asynchronous action, right but for its faults. */
-export function addJobs (app: FastifyInstance, { clock, has, origin }: ApiParts): void {
+export function addJobs (app: FastifyInstance, { clock, has, origin, pace }: ApiParts): void {
   const jobs = new Map<string, Job>()
   const byTracking = new Map<string, Job>()
 
@@ -17,7 +15,7 @@ export function addJobs (app: FastifyInstance, { clock, has, origin }: ApiParts)
     if (!(has('no Location') || (isFurther && has('no Location on further 202s')))) reply.header('location', location)
     if (has('Retry-After as a date')) reply.header('retry-after', new Date(clock.now() + 2000).toUTCString())
     else if (has('Retry-After with a fraction') && !isFurther) reply.header('retry-after', '1.5')
-    else if (!(has('no Retry-After') && !isFurther) && !(isFurther && has('no Retry-After on further 202s'))) reply.header('retry-after', '2')
+    else if (!(has('no Retry-After') && !isFurther) && !(isFurther && has('no Retry-After on further 202s'))) reply.header('retry-after', String(pace.retryAfter))
     return reply.code(202).type('application/json').send(JSON.stringify({ id }))
   }
 
@@ -50,7 +48,7 @@ export function addJobs (app: FastifyInstance, { clock, has, origin }: ApiParts)
     if (flavour === undefined) return await reply.code(has('wrong input as 500') ? 500 : has('wrong input as 408') ? 408 : 400).send({ error: { code: 'NoFlavour' } })
     const tracking = headers['x-ms-action-tracking-id'] as string | undefined
     const known = tracking === undefined || has('start not idempotent') ? undefined : byTracking.get(tracking)
-    const job = known ?? { id: String(jobs.size + 1), flavour, endsAt: clock.now() + (has('job never ends') ? Infinity : seconds * 1000), polls: 0, isRead: false }
+    const job = known ?? { id: String(jobs.size + 1), flavour, endsAt: clock.now() + (has('job never ends') ? Infinity : pace.job * 1000), polls: 0, isRead: false }
     const commit = (): void => { jobs.set(job.id, job) }
     if (has('job committed late')) clock.after(1000, commit)
     else commit()
@@ -66,7 +64,7 @@ export function addJobs (app: FastifyInstance, { clock, has, origin }: ApiParts)
     if (has('status redirected')) return await reply.redirect(`${origin}/jobs/${job.id}/status`)
     if (has('slow poll')) await later(clock, 130)
     job.polls++
-    if (has('early poll punished') && clock.now() < job.endsAt - 1000 * (seconds - 2)) return await reply.code(429).header('retry-after', '2').send()
+    if (has('early poll punished') && clock.now() < job.endsAt - 1000 * (pace.job - pace.retryAfter)) return await reply.code(429).header('retry-after', String(pace.retryAfter)).send()
     return clock.now() < job.endsAt ? accepted(reply, job) : outcome(reply, job)
   })
 }
