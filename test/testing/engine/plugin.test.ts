@@ -39,7 +39,7 @@ for (const profile of ['consumption', 'standard', 'power-automate', 'custom-conn
     const result = await engine.run(callMe)
     t.match(result, { status: 'Succeeded', outputs: { body: { flavour: 'lemon' } } })
     t.equal(result.history.at(-1)!.purpose, 'unsubscribe')
-    await engine.expectQuiet({ after: 'PT2H' })
+    await engine.expectQuiet({ after: 'PT20M' })
     t.same(await app.logicApps.subscriptions.list(), [])
   })
 }
@@ -54,7 +54,7 @@ for (const firstRequest of ['again', 'at-once', 'answer-lost'] as const) {
   test(`a subscribe call that comes twice (${firstRequest}) makes one callback`, async (t) => {
     const { engine, app } = await createPluginEngine(t, (instance) => { addCalls(instance) }, { quirks: { firstRequest } })
     t.match(await engine.run(callMe), { status: 'Succeeded' })
-    await engine.expectQuiet({ after: 'PT2H' })
+    await engine.expectQuiet({ after: 'PT20M' })
     t.equal((await app.logicApps.jobs.list()).length, 1)
     t.equal(engine.callbacks.received.length, 1)
   })
@@ -79,7 +79,7 @@ test('a cancelled webhook action cancels its job, whatever the unsubscribe says 
     await engine.advance('PT3S')
     action.cancel()
     await engine.until(action.done)
-    await engine.expectQuiet({ after: 'PT1H' })
+    await engine.expectQuiet({ after: 'PT20M' })
     t.match(await app.logicApps.jobs.list(), [{ status: 'canceled' }])
     t.equal(engine.callbacks.received.length, 0)
   }
@@ -103,7 +103,7 @@ for (const profile of ['consumption', 'standard', 'custom-connector'] as const) 
       t.same(trigger.runs.map(({ body }) => body), [{ n: 1 }, { n: 2 }, { n: 3 }])
       await trigger.disable()
       await publish(app, { n: 4 })
-      await engine.expectQuiet({ after: 'PT2H' })
+      await engine.expectQuiet({ after: 'PT20M' })
       t.equal(trigger.runs.length, 3)
     })
   }
