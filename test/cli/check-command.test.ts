@@ -102,6 +102,12 @@ test('warnings are faults where --strict is given', async (t) => {
   t.match(await run(['check', origin, '--config', file, '--strict']), { code: 1 })
 })
 
+test('an API that remembers the last check is checked anew', async (t) => {
+  const origin = await listen(t)
+  const file = configOf(t, { operations: { Bake: operations.Bake } })
+  for (const time of ['first', 'second']) t.match(await run(['check', origin, '--config', file]), { code: 0, out: / 0 not checked\.\n$/ }, time)
+})
+
 test('an event that cannot be made is the config\'s mistake', async (t) => {
   const origin = await listen(t)
   const file = configOf(t, { operations: { PollOrders: { ...operations.PollOrders, event: { path: '/nowhere' } } } })

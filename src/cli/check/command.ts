@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { createLogicAppsEngine } from '../../testing/engine/engine.ts'
@@ -85,7 +86,8 @@ interface Run extends Omit<Plan, 'leftOut'> {
 }
 
 async function runCheck ({ baseUrl, document, operations, timing, profile, listen }: Run, io: CommandIo): ReturnType<typeof checkApi> {
-  const engine = await createLogicAppsEngine({ baseUrl, profile, listen })
+  // Ids of its own each time: an API that knows those of the check before would answer with the jobs it has.
+  const engine = await createLogicAppsEngine({ baseUrl, profile, listen, seed: randomInt(2 ** 32) })
   const progress = createProgress(io)
   try {
     return await checkApi({ engine, operations, document, timing, onProgress: progress.say })
