@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Clock } from '../../work/clock.ts'
+import type { Exchange } from './caller.ts'
 import { createGuid } from './identity.ts'
-import type { Random } from './random.ts'
 import { splitUrl } from './wire.ts'
+import type { World } from './world.ts'
 
 export interface CallbackCall {
   method: string
@@ -55,15 +55,15 @@ export interface CallbackServer {
 }
 
 export interface CallbackServerParts {
-  clock: Clock
-  random: Random
+  world: Pick<World, 'clock' | 'random' | 'after'>
   region: string
+  onTraffic: (one: Exchange | ReceivedCallback) => void
 }
 
 export const errorAnswer = (statusCode: number, code: string, message: string): CallbackAnswer =>
   ({ statusCode, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify({ error: { code, message } }) })
 
-export function createCallbackServer ({ clock, random, region }: CallbackServerParts): CallbackServer {
+export function createCallbackServer ({ world: { clock, random, after }, region, onTraffic }: CallbackServerParts): CallbackServer {
   const endpoints = new Map<string, Endpoint>()
   const faults: { fault: CallbackFault, name: string | undefined }[] = []
   const received: ReceivedCallback[] = []
@@ -97,7 +97,7 @@ export function createCallbackServer ({ clock, random, region }: CallbackServerP
       if (fault === 'reset') return { answer: fault, name, taken: false }
       if (typeof fault === 'object' && 'delaySeconds' in fault) {
         const { delaySeconds } = fault
-        await new Promise<void>((resolve) => { clock.after(delaySeconds * 1000, resolve) })
+        await new Promise<void>((resolve) => { after(delaySeconds * 1000, resolve) })
         continue
       }
       return { answer: faultAnswer(fault), name, taken: false }
@@ -136,6 +136,7 @@ export function createCallbackServer ({ clock, random, region }: CallbackServerP
       const { answer: given, name, taken } = await answer(call)
       const callback = { ...call, at, name, taken, statusCode: given === 'reset' ? undefined : given.statusCode }
       received.push(callback)
+      onTraffic(callback)
       for (const watch of watchers) watch(callback)
       return given
     }

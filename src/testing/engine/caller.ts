@@ -54,7 +54,7 @@ export interface Caller {
 }
 
 export function createCaller ({ engine, tracking, history, signal, suppressHeaders }: CallerParts): Caller {
-  const { world, profile, unknowns, quirks, identity } = engine
+  const { world, profile, unknowns, quirks, identity, onTraffic } = engine
 
   function headersFor ({ headers, authorization }: PreparedCall, isRetry: boolean): Record<string, string> {
     const ids = isRetry && unknowns.trackingIdOnRetry === 'new' ? { ...tracking, actionTrackingId: createGuid(world.random) } : tracking
@@ -72,14 +72,16 @@ export function createCaller ({ engine, tracking, history, signal, suppressHeade
         if (!(error instanceof WireError)) throw error
         return { response: undefined, error: { code: error.code, message: error.message } }
       })
-    history.push({
+    const exchange: Exchange = {
       purpose,
       at,
       endedAt: world.clock.now(),
       request: { method, url, headers: request.headers, body: body?.toString() },
       response: answer.response === undefined ? undefined : { ...answer.response, body: answer.response.body.toString() },
       error: answer.error
-    })
+    }
+    history.push(exchange)
+    onTraffic(exchange)
     return answer
   }
 

@@ -2,7 +2,8 @@ import type { Clock } from '../../work/clock.ts'
 import { createManualClock } from '../manual-clock.ts'
 import { CallbackDispatcher } from './callback-dispatcher.ts'
 import { listenForCallbacks, type CallbackListener } from './callback-listener.ts'
-import { createCallbackServer, type CallbackServer } from './callback-server.ts'
+import { createCallbackServer, type CallbackServer, type ReceivedCallback } from './callback-server.ts'
+import type { Exchange } from './caller.ts'
 import type { ActionDefinition, Authentication, TriggerDefinition } from './definitions.ts'
 import { toMs, type Duration } from './duration.ts'
 import type { ActionResult } from './ending.ts'
@@ -54,6 +55,8 @@ export interface EngineOptions {
   patience?: Duration
   /** Of the workflow. @default 'cakes' */
   workflowName?: string
+  /** Is told of each request when it is over, and of each callback before it is answered: for a log. */
+  onTraffic?: (one: Exchange | ReceivedCallback) => void
 }
 
 /** The engine's side of the wire, on your desk. */
@@ -77,6 +80,7 @@ export interface LogicAppsEngine {
   replaceApp (app: InjectableApp): void
   /** @throws {AssertionError} when something is still owed, polled or subscribed, or came that nobody waited for. */
   expectQuiet (options?: QuietOptions & { /** Time that must pass quietly before. */ after?: Duration }): Promise<void>
+  /** Closes its port and ends what is under way as a crash does: nothing is unsubscribed, nothing is sent or waited for any more. */
   close (): Promise<void>
 }
 
@@ -91,7 +95,7 @@ export const engineParts = new WeakMap<LogicAppsEngine, EngineParts>()
  * const { status, outputs } = await engine.run({ type: 'Http', inputs: { method: 'POST', uri: '/cakes', body: { flavour: 'lemon' } } })
  */
 export async function createLogicAppsEngine (options: EngineOptions): Promise<LogicAppsEngine> {
-  const { app, hosts = [], seed = 1, patience = 'P1D', workflowName = 'cakes', tokenFor = defaultToken } = options
+  const { app, hosts = [], seed = 1, patience = 'P1D', workflowName = 'cakes', tokenFor = defaultToken, onTraffic = () => {} } = options
   if (app === undefined && options.baseUrl === undefined) throw new TypeError('createLogicAppsEngine needs app or baseUrl: what it is to call')
   const baseUrl = (options.baseUrl ?? 'http://localhost').replace(/\/+$/, '')
   for (const url of [baseUrl, ...hosts]) if (splitUrl(url) === undefined) throw new TypeError(`${JSON.stringify(url)} must be an absolute http or https URL`)
@@ -99,7 +103,7 @@ export async function createLogicAppsEngine (options: EngineOptions): Promise<Lo
   let transport: Transport
   const world = createWorld({ transport: () => transport, clock, seed })
   const identity = createIdentity(world.random, workflowName)
-  const callbacks = createCallbackServer({ clock: world.clock, random: world.random, region: identity.region })
+  const callbacks = createCallbackServer({ world, region: identity.region, onTraffic })
   const dispatcher = new CallbackDispatcher(callbacks)
   const listener = await openListener(callbacks, options)
   const parts: EngineParts = {
@@ -112,6 +116,7 @@ export async function createLogicAppsEngine (options: EngineOptions): Promise<Lo
     callbackOrigin: typeof options.listen === 'object' ? options.listen.origin ?? listener?.origin : listener?.origin,
     baseUrl,
     tokenFor,
+    onTraffic,
     ledger: createLedger()
   }
 
@@ -150,6 +155,7 @@ export async function createLogicAppsEngine (options: EngineOptions): Promise<Lo
       assertQuiet(parts, quiet)
     },
     async close () {
+      world.close()
       await listener?.close()
       await transport.close()
     }

@@ -1,4 +1,5 @@
-import type { CallbackServer } from './callback-server.ts'
+import type { CallbackServer, ReceivedCallback } from './callback-server.ts'
+import type { Exchange } from './caller.ts'
 import type { Authentication } from './definitions.ts'
 import type { Identity } from './identity.ts'
 import type { Profile } from './profiles.ts'
@@ -20,6 +21,8 @@ export interface EngineParts {
   baseUrl: string
   /** A token for an `authentication` that asks for one. */
   tokenFor: (authentication: Authentication) => string
+  /** Told of every request and every callback. */
+  onTraffic: (one: Exchange | ReceivedCallback) => void
   ledger: Ledger
 }
 

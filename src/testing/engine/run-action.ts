@@ -60,7 +60,7 @@ export function startAction (engine: EngineParts, definition: ActionDefinition, 
 
   const close = ledger.open(() => `${name} is still running: ${lastOf(history)}`)
   const runMs = Math.min(limitMs, profile.runSeconds * 1000)
-  const cancelLimit = world.clock.after(runMs, () => { controller.abort(new EndOfWait('TimedOut')) })
+  const cancelLimit = world.after(runMs, () => { controller.abort(new EndOfWait('TimedOut')) })
 
   async function play (): Promise<ActionResult> {
     try {

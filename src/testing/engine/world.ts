@@ -9,6 +9,8 @@ export interface World {
   random: Random
   /** @throws {WireError} when no answer comes in time. */
   send (request: WireRequest, timeoutMs: number, signal?: AbortSignal): Promise<WireResponse>
+  /** As the clock's, but nothing more happens once the engine is closed. */
+  after: Clock['after']
   /** Rejects with the signal's reason when that comes first. */
   wait (ms: number, signal?: AbortSignal): Promise<void>
   /**
@@ -18,6 +20,8 @@ export interface World {
    */
   until<Value> (work: Promise<Value>, what: string, patienceMs?: number): Promise<Value>
   advance (ms: number): Promise<void>
+  /** Nothing that waits goes on, and no timer keeps the process alive. */
+  close (): void
 }
 
 export interface WorldParts {
@@ -32,6 +36,22 @@ export function createWorld ({ transport, clock = systemClock, seed }: WorldPart
   let stepping: ReturnType<ManualClock['step']> | undefined
   /** What somebody waits for. */
   const ends = new Set<{ isReached: boolean }>()
+  const timers = new Set<() => void>()
+  let isClosed = false
+
+  function after (ms: number, callback: () => void): () => void {
+    if (isClosed) return () => {}
+    const cancel = clock.after(ms, () => {
+      timers.delete(stop)
+      callback()
+    })
+    const stop = (): void => {
+      timers.delete(stop)
+      cancel()
+    }
+    timers.add(stop)
+    return stop
+  }
 
   /** One at a time, whoever asks: all of them watch the same time go by. */
   function step (): ReturnType<ManualClock['step']> {
@@ -46,7 +66,7 @@ export function createWorld ({ transport, clock = systemClock, seed }: WorldPart
         cancel()
         reject(asError(signal!.reason))
       }
-      const cancel = clock.after(ms, () => {
+      const cancel = after(ms, () => {
         signal?.removeEventListener('abort', stop)
         resolve()
       })
@@ -88,7 +108,7 @@ export function createWorld ({ transport, clock = systemClock, seed }: WorldPart
         controller.abort()
       }
       const stop = (): void => { settle(() => { reject(asError(signal!.reason)) }) }
-      const cancel = clock.after(timeoutMs, () => {
+      const cancel = after(timeoutMs, () => {
         settle(() => { reject(new WireError('RequestTimedOut', `no answer within ${timeoutMs / 1000} seconds: one that comes now is lost (engine 1.15)`)) })
       })
       signal?.addEventListener('abort', stop, { once: true })
@@ -101,6 +121,7 @@ export function createWorld ({ transport, clock = systemClock, seed }: WorldPart
   return {
     clock,
     random: createRandom(seed),
+    after,
     send,
     wait,
     until,
@@ -109,6 +130,10 @@ export function createWorld ({ transport, clock = systemClock, seed }: WorldPart
       await until(wait(ms), 'advance')
       // What is due at that instant belongs to it.
       await manual?.advance(0)
+    },
+    close () {
+      isClosed = true
+      for (const stop of timers) stop()
     }
   }
 }

@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { test, type Test } from 'tap'
 import { request } from 'undici'
-import { createLogicAppsEngine, type LogicAppsEngine } from '../../../src/testing/index.ts'
+import { createLogicAppsEngine, createManualClock, type LogicAppsEngine } from '../../../src/testing/index.ts'
 import { createEngine } from '../../helpers/engine.ts'
 import { findPort } from '../../helpers/find-port.ts'
 import { createLatch } from '../../helpers/latch.ts'
@@ -72,4 +72,38 @@ test('whoever waits for a callback is told when it comes, also of one that came'
   t.match(await first, { taken: true, statusCode: 200 })
   t.equal(await engine.callbacks.when(({ taken }) => taken), await first)
   t.match(await action.done, { outputs: { body: 7 } })
+})
+
+test('a closed engine waits for nothing and sends nothing more, whatever was under way', async (t) => {
+  let requests = 0
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.all('/*', async (_, reply) => { requests++; return await reply.code(202).header('retry-after', '5').send() })
+  const clock = createManualClock()
+  const engine = await createLogicAppsEngine({ app, clock, baseUrl: 'https://api.example', unknowns: { acceptedWithoutLocation: 'wait' } })
+  await engine.trigger({ type: 'Http', inputs: { method: 'GET', uri: '/orders' }, recurrence: { frequency: 'Minute', interval: 1 } }).enable()
+  const action = engine.start({ type: 'Http', inputs: { method: 'POST', uri: '/cakes' }, limit: { timeout: 'PT1H' } })
+  await engine.advance('PT1S')
+  t.ok(clock.pending > 0)
+  await engine.close()
+  t.equal(clock.pending, 0, 'no timer is left')
+  await clock.advance(86_400_000)
+  t.equal(requests, 2)
+  t.equal(await Promise.race([action.done, 'under way']), 'under way')
+})
+
+test('onTraffic is told of each request and each callback, in order', async (t) => {
+  const told: string[] = []
+  let url = ''
+  const engine = await createEngine(t, { 'POST /calls': ({ body }) => { url = (body as { callbackUrl: string }).callbackUrl; return '' } }, {
+    onTraffic: (one) => { told.push('target' in one ? `callback ${one.name} ${one.statusCode}` : `${one.purpose} ${one.request.method} ${one.response?.statusCode}`) }
+  })
+  const call = { method: 'POST', uri: '/calls', body: { callbackUrl: '@{listCallbackUrl()}' } }
+  const action = engine.start({ type: 'HttpWebhook', inputs: { subscribe: call, unsubscribe: call } }, { name: 'Bake' })
+  await engine.advance(0)
+  engine.callbacks.script([503])
+  const { origin } = new URL(url)
+  for (let attempt = 0; attempt < 2; attempt++) await (await engine.callbacks.dispatcher.request({ origin, path: url.slice(origin.length), method: 'POST', body: '{}', headers: ['content-type', 'application/json'] })).body.dump()
+  await action.done
+  t.same(told, ['subscribe POST 200', 'callback Bake 503', 'callback Bake 200', 'unsubscribe POST 200'])
 })
