@@ -3,6 +3,7 @@ import type {
   RawRequestDefaultExpression, RawServerBase, RawServerDefault
 } from 'fastify'
 import type { Static, TSchema } from 'typebox'
+import type { ConnectorDocuments } from './connector/connector.ts'
 import type { OperationConfig } from './operations/generated-route.ts'
 import type {
   AsyncActionHandler, AsyncActionOptions, OperationSchema, PartOf, PollTriggerOptions, TopicTriggerOptions, Validated, WebhookActionOptions,
@@ -18,6 +19,8 @@ export interface LogicApps {
   readonly subscriptions: Subscriptions
   /** Callbacks: those to come, those that were taken, and dead letters. */
   readonly deliveries: Deliveries
+  /** What designers read of the API. */
+  readonly connector: ConnectorDocuments
   /**
    * A stream of events; the same one each time for a name.
    *

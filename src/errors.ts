@@ -15,6 +15,9 @@ export const DuplicateOperationError = createError('FST_LOGIC_APPS_DUPLICATE_OPE
 
 export const MissingDependencyError = createError('FST_LOGIC_APPS_MISSING_DEPENDENCY',
   'the package "%s" is not installed: run "npm install pg pg-boss"', 500)
+// The connector document.
+export const InvalidConnectorError = createError('FST_LOGIC_APPS_INVALID_CONNECTOR', '%s', 500)
+export const ConnectorUnavailableError = createError('FST_LOGIC_APPS_CONNECTOR_UNAVAILABLE', '%s', 500)
 
 // The store.
 export const StoreUnavailableError = createError('FST_LOGIC_APPS_STORE_UNAVAILABLE', '%s', 503)
@@ -92,6 +95,8 @@ export type FastifyLogicAppsErrorCode =
   | 'FST_LOGIC_APPS_ALREADY_REGISTERED'
   | 'FST_LOGIC_APPS_DUPLICATE_OPERATION'
   | 'FST_LOGIC_APPS_MISSING_DEPENDENCY'
+  | 'FST_LOGIC_APPS_INVALID_CONNECTOR'
+  | 'FST_LOGIC_APPS_CONNECTOR_UNAVAILABLE'
   | 'FST_LOGIC_APPS_STORE_UNAVAILABLE'
   | 'FST_LOGIC_APPS_INVALID_DATABASE'
   | 'FST_LOGIC_APPS_SCHEMA_VERSION'

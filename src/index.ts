@@ -6,6 +6,8 @@ export default fastifyLogicApps
 // Options and what the decorators take and give.
 export type { LogicApps } from './augment.ts'
 export type { CallbackOptions, FastifyLogicAppsOptions } from './options.ts'
+export type { ConnectorDocuments, SwaggerOptions } from './connector/connector.ts'
+export type { ConnectorOptions } from './connector/connector-options.ts'
 export type { MonitorHooks, OperationConfig, Role } from './operations/generated-route.ts'
 export type { CallbackSource } from './operations/callback-source.ts'
 export type {
@@ -31,10 +33,11 @@ export { defaultAllowedHosts } from './protocol/callback-url.ts'
 
 // Errors: match their `code`.
 export {
-  AlreadyRegisteredError, CallbackUrlNotAllowedError, DeliveryNotFoundError, DuplicateOperationError, IdempotencyKeyReusedError,
-  InvalidCallbackUrlError, InvalidContextError, InvalidDatabaseError, InvalidEventError, InvalidOptionsError, InvalidRequestError,
-  InvalidResultError, InvalidTriggerStateError, JobAlreadyEndedError, JobError, JobExpiredError, JobNotFoundError, LeaseLostError,
-  LoopbackBaseUrlError, MissingDependencyError, OperationNotFoundError, PollFailedError, QueueFullError, RetryableError, SchemaVersionError, StoreUnavailableError,
-  SubscriptionNotFoundError, TooManyVersionsError, TriggerStateTooLargeError, UnsupportedBodyError
+  AlreadyRegisteredError, CallbackUrlNotAllowedError, ConnectorUnavailableError, DeliveryNotFoundError, DuplicateOperationError,
+  IdempotencyKeyReusedError, InvalidCallbackUrlError, InvalidConnectorError, InvalidContextError, InvalidDatabaseError, InvalidEventError,
+  InvalidOptionsError, InvalidRequestError, InvalidResultError, InvalidTriggerStateError, JobAlreadyEndedError, JobError, JobExpiredError,
+  JobNotFoundError, LeaseLostError, LoopbackBaseUrlError, MissingDependencyError, OperationNotFoundError, PollFailedError, QueueFullError,
+  RetryableError, SchemaVersionError, StoreUnavailableError, SubscriptionNotFoundError, TooManyVersionsError, TriggerStateTooLargeError,
+  UnsupportedBodyError
 } from './errors.ts'
 export type { FastifyLogicAppsErrorCode, JobErrorOptions } from './errors.ts'

@@ -4,6 +4,7 @@ import { Value } from 'typebox/value'
 import type { Dispatcher } from 'undici'
 import { createAddressGuard, type AddressGuard } from './callbacks/address-guard.ts'
 import { createSharedLookup } from './callbacks/shared-lookup.ts'
+import { checkConnectorOptions, type CheckedConnectorOptions, type ConnectorOptions } from './connector/connector-options.ts'
 import { InvalidOptionsError } from './errors.ts'
 import { monitorHooksFault, type MonitorHooks, type Role } from './operations/generated-route.ts'
 import { jobDefaultsSchema, optionFaults } from './operations/job-options.ts'
@@ -73,6 +74,8 @@ export interface FastifyLogicAppsOptions extends Partial<PlainOptions> {
   owner?: (request: FastifyRequest) => string | Promise<string>
   /** How callbacks are sent, and where they may go. */
   callbacks?: CallbackOptions
+  /** The Swagger 2.0 document that the designers read. `false`: there is none. */
+  connector?: ConnectorOptions | false
   /** Hooks added to the routes that polls, cancels and other follow-up calls go to. */
   monitorHooks?: MonitorHooks
   /** For tests. @default the system clock */
@@ -85,6 +88,7 @@ export interface CheckedOptions extends PlainOptions {
   store: FastifyLogicAppsOptions['store']
   owner: FastifyLogicAppsOptions['owner']
   monitorHooks: FastifyLogicAppsOptions['monitorHooks']
+  connector: CheckedConnectorOptions | false
   callbacks: CallbackPlainOptions & Pick<CallbackOptions, 'dispatcher' | 'onRetired' | 'onSuspended' | 'onDead'> & { signingSecrets: string[], guard: AddressGuard }
   clock: FastifyLogicAppsOptions['clock']
 }
@@ -97,7 +101,7 @@ const minSecretBytes = 32
  * @throws {InvalidOptionsError} naming every fault.
  */
 export function checkOptions (options: FastifyLogicAppsOptions): CheckedOptions {
-  const { baseUrl, secret, store, owner, monitorHooks, callbacks = {}, clock, ...rest } = options
+  const { baseUrl, secret, store, owner, monitorHooks, callbacks = {}, connector, clock, ...rest } = options
   const plain = Value.Default(optionsSchema, Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)))
   const faults = optionFaults(optionsSchema.properties, plain as object)
   const check = (fine: boolean, fault: string): void => { if (!fine) faults.push(fault) }
@@ -131,8 +135,9 @@ export function checkOptions (options: FastifyLogicAppsOptions): CheckedOptions 
   }
   if (Value.Check(jobDefaultsSchema.properties.failureStatusCode, rest.failureStatusCode)) attempt(() => { assertFailureStatusCode(rest.failureStatusCode!, 'failureStatusCode') })
   const checkedCallbacks = checkCallbacks(callbacks, check)
+  const checkedConnector = checkConnectorOptions(connector, (fault) => { faults.push(fault) })
   if (faults.length > 0) throw new InvalidOptionsError(`fastify-logic-apps: ${faults.join('; ')}`)
-  return Object.freeze({ ...plain as PlainOptions, baseUrl: checkedBaseUrl, secrets, store, owner, monitorHooks, callbacks: checkedCallbacks!, clock })
+  return Object.freeze({ ...plain as PlainOptions, baseUrl: checkedBaseUrl, secrets, store, owner, monitorHooks, callbacks: checkedCallbacks!, connector: checkedConnector, clock })
 }
 
 /** How long a callback waits for its turn to look up a name: not so long that nothing of its time is left. */

@@ -1,11 +1,13 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { createCallbackSender } from './callbacks/sender.ts'
+import { createConnector } from './connector/connector.ts'
 import { defaultStore } from './default-store.ts'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
 import { allowAnnotations } from './operations/allow-annotations.ts'
 import { addAsyncAction } from './operations/async-action.ts'
 import { createBaseUrl } from './operations/base-url.ts'
+import { addConnectorRoute, collectConnectorRoutes } from './operations/connector-routes.ts'
 import type { OperationParts } from './operations/job-operation.ts'
 import { toMs } from './operations/job-options.ts'
 import { describePlainActions } from './operations/plain-action.ts'
@@ -131,6 +133,9 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     }
   }
 
+  // What is told of it all: the document that designers read.
+  const connector = createConnector({ options: options.connector, baseUrl: typeof options.baseUrl === 'string' ? options.baseUrl : undefined, log })
+
   // What the host sees.
   const parts: OperationParts = {
     defaults: options,
@@ -149,13 +154,15 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     registry,
     triggerStates,
     topicLog: createTopicLog({ store, clock }),
-    polls
+    polls,
+    describe: connector.describe
   }
   app.decorate('logicApps', {
     // What the host may do, and no more.
     jobs: { get: jobs.get, list: jobs.list, cancel: jobs.cancel, complete: jobs.complete, fail: jobs.fail },
     subscriptions: { list: subscriptions.list, remove: subscriptions.remove, resume: subscriptions.resume },
     deliveries: subscriptions.deliveries,
+    connector: { swagger: connector.swagger, findings: connector.findings },
     topic: (name, topicOptions = {}) => topics.topic(name, topicOptions),
     isCapability (request: FastifyRequest) {
       const { routeOptions, params } = request
@@ -177,10 +184,15 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   decorate('webhookTrigger', (instance, path, operation) => { addWebhookTrigger(instance, path, operation, parts) })
   decorate('pollingTrigger', (instance, path, operation) => { addPollingTrigger(instance, path, operation, parts) })
   app.addHook('onRoute', describePlainActions(registry))
+  if (options.connector !== false) {
+    app.addHook('onRoute', collectConnectorRoutes(connector))
+    if (options.connector.path !== false) addConnectorRoute(app, options.connector.path, connector, parts.baseUrl)
+  }
 
   // Work begins when every operation is known, and ends before the host's own onClose hooks take its databases away.
   app.addHook('onReady', async () => {
     registry.complete()
+    await connector.prepare()
     for (const runner of [runners?.jobs, runners?.fanOut, runners?.deliveries]) runner?.start()
   })
   app.addHook('preClose', async () => {

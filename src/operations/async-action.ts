@@ -17,6 +17,7 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
   const { ids, tokens, jobs, clock, baseUrl } = parts
   const { operationId, settings, monitorHooks, recorder, route } = declareJobOperation(instance, path, options, handler, parts)
   const { schema, result } = options
+  parts.describe(operationId, { kind: 'asyncAction', result })
 
   /** The URLs of a job, but for its token. */
   const prepareUrls = (request: FastifyRequest, actionPath: string): ((id: string) => JobUrls) => {

@@ -31,6 +31,11 @@ const urlSchema = {
   description: 'Where the answer is sent by POST.'
 }
 
+/** With its defaults. */
+export function callbackPlace ({ in: place = 'property', name = 'callbackUrl' }: CallbackSource = {}): Required<CallbackSource> {
+  return { in: place, name }
+}
+
 /** @throws {InvalidOptionsError} naming the operation, where the schema leaves no place for the URL. */
 export function createCallbackReader (schema: OperationSchema, { in: place = 'property', name = 'callbackUrl' }: CallbackSource = {}): CallbackReader {
   const { operationId } = schema

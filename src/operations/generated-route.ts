@@ -5,7 +5,7 @@ import type {
 import { answerError } from './error-answer.ts'
 
 /** What a generated route is for. */
-export type Role = 'start' | 'status' | 'operation' | 'cancel' | 'subscribe' | 'unsubscribe' | 'poll'
+export type Role = 'start' | 'status' | 'operation' | 'cancel' | 'subscribe' | 'unsubscribe' | 'poll' | 'document'
 
 /** `config.logicApps` of every generated route, so that a hook of the host can tell them apart. */
 export interface OperationConfig {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { InvalidOptionsError, InvalidResultError } from '../errors.ts'
+import type { OperationDescription } from '../connector/operation.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec, TokenSigner } from '../protocol/token.ts'
 import type { TriggerStates } from '../protocol/trigger-state.ts'
@@ -37,6 +38,8 @@ export interface OperationParts {
   triggerStates: TriggerStates
   topicLog: TopicLog
   polls: BoundedCalls
+  /** Tells the connector document what the schemas of the routes do not say. */
+  describe: (operationId: string, description: OperationDescription) => void
 }
 
 export type JobOperationOptions = AsyncActionOptions<OperationSchema, unknown, unknown>

@@ -65,6 +65,7 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
     schema: {
       operationId: `${operationId}Status`,
       summary: `Status of ${operationId}`,
+      description: `Says how far ${operationId} is, and then what became of it.`,
       params: paramsSchema,
       response: { 202: statusSchema, ...(result === undefined ? {} : { 200: result }) }
     } as object,
@@ -83,7 +84,8 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
     url: `${base}/operations/:token`,
     schema: {
       operationId: `${operationId}Operation`,
-      summary: `Status document of ${operationId}, for clients of the Azure SDKs`,
+      summary: `Status document of ${operationId}`,
+      description: `Says how far ${operationId} is, for clients of the Azure SDKs.`,
       params: paramsSchema
     } as object,
     async handler (request, reply) {
@@ -99,6 +101,7 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
     schema: {
       operationId: `${operationId}Cancel`,
       summary: `Cancel ${operationId}`,
+      description: `Ends ${operationId} before it is done.`,
       params: paramsSchema
     } as object,
     async handler (request, reply) {

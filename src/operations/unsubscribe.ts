@@ -34,6 +34,7 @@ export function addUnsubscribe (instance: FastifyInstance, path: string, { opera
     schema: {
       operationId: `${operationId}Unsubscribe`,
       summary: `Unsubscribe from ${operationId}`,
+      description: `Ends a subscription of ${operationId}.`,
       params: {
         type: 'object',
         properties: { token: { type: 'string', description: 'From the Location header of the 201: a key to this subscription.' } },
@@ -57,7 +58,11 @@ export function addUnsubscribe (instance: FastifyInstance, path: string, { opera
       ...generatedRoute({ operationId, role: 'unsubscribe' }, { ...monitorHooks, onRequest: [calledText, ...[monitorHooks.onRequest ?? []].flat()] }),
       method: 'POST',
       url: `${base}/unsubscribe`,
-      schema: { operationId: `${operationId}UnsubscribeByUrl`, summary: `Unsubscribe from ${operationId} by callback URL` } as object,
+      schema: {
+        operationId: `${operationId}UnsubscribeByUrl`,
+        summary: `Unsubscribe from ${operationId} by callback URL`,
+        description: `Ends a subscription of ${operationId}, named by its callback URL.`
+      } as object,
       async handler (request) {
         for (const subscription of await named(request)) await subscriptions.forget(subscription)
         return {}

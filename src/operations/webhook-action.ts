@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { RunnableOperation } from '../work/attempt.ts'
 import { digestOf } from '../work/subscriptions.ts'
 import { assertCallbackSchema } from './callback-schema.ts'
+import { callbackPlace } from './callback-source.ts'
 import { declareJobOperation, type OperationParts } from './job-operation.ts'
 import { addSubscribe } from './subscribe.ts'
 import type { OperationSchema, WebhookActionOptions } from './types.ts'
@@ -15,6 +16,7 @@ export function addWebhookAction (instance: FastifyInstance, path: string, optio
   const operation = declareJobOperation(instance, path, jobOptions, handler, parts, parts.callbackDelayMs)
   const { operationId } = operation
   assertCallbackSchema(options.result, `results of ${operationId}`)
+  parts.describe(operationId, { kind: 'webhookAction', payload: options.result, callbackUrl: callbackPlace(callbackUrl) })
 
   addSubscribe(instance, path, {
     ...operation,

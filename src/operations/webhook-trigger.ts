@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { InvalidOptionsError } from '../errors.ts'
 import { assertCallbackSchema } from './callback-schema.ts'
+import { callbackPlace } from './callback-source.ts'
 import { monitorHooksFault } from './generated-route.ts'
 import type { OperationParts } from './job-operation.ts'
 import { createRequestRecorder } from './request-recorder.ts'
@@ -24,6 +25,7 @@ export function addWebhookTrigger (instance: FastifyInstance, path: string, opti
   assertCallbackSchema(topic.eventSchema, `the events of topic "${topic.name}" (${operationId})`)
 
   const recorder = createRequestRecorder({ operationId, owner: parts.owner, context: undefined, contextCodec: () => undefined })
+  parts.describe(operationId, { kind: 'webhookTrigger', payload: topic.eventSchema, callbackUrl: callbackPlace(callbackUrl) })
   parts.registry.addSubscriber({
     operationId,
     topic: topic.name,

@@ -9,7 +9,7 @@ const schemaOf = (isCake: (value: unknown) => boolean) => ({
 type Schema = ReturnType<typeof schemaOf>
 
 test('a scope whose compilers read another kind of schema can have operations, polls and all', async (t) => {
-  const { app, clock } = await createApp(t)
+  const { app, clock } = await createApp(t, { connector: false })
   app.setValidatorCompiler<Schema>(({ schema }) => (value: unknown) => {
     const { success, data, error } = schema.safeParse(value) as { success: boolean, data: unknown, error: Error }
     return success ? { value: data } : { error }

@@ -1,0 +1,135 @@
+import { definitionPrefix, swaggerMethods, type SwaggerDocument, type SwaggerExtensions, type SwaggerOperation, type SwaggerParameter, type SwaggerPathItem, type SwaggerResponse, type SwaggerSchema } from '../swagger.ts'
+
+/** An operation as the rules look at it. */
+export interface OperationView {
+  /** For findings: `paths./cakes.post`. */
+  place: string
+  path: string
+  method: string
+  item: SwaggerPathItem
+  operation: SwaggerOperation
+  /** Empty where there is none. */
+  id: string
+  /** With those of the path item, and references followed. */
+  parameters: SwaggerParameter[]
+  responses: Record<string, SwaggerResponse>
+  isInternal: boolean
+  /** Called back by the platform: the path item has the payload (openapi 0.3). */
+  isWebhook: boolean
+}
+
+/** A document made easy to ask. Any JSON goes: what is not as it should be is as if it were not there. */
+export interface DocumentView {
+  document: SwaggerDocument
+  operations: OperationView[]
+  /** The schema itself, where it is a reference; `undefined` for one that leads nowhere. */
+  follow (schema: SwaggerSchema | undefined): SwaggerSchema | undefined
+  /** The schema that the designer takes outputs from (openapi 0.6). */
+  outputOf (operation: OperationView): SwaggerSchema | undefined
+  /** Calls back for a schema and all below it, references followed once. */
+  walk (schema: SwaggerSchema | undefined, place: string, visit: (schema: SwaggerSchema, place: string, parents: readonly SwaggerSchema[]) => void): void
+  /** Schemas of inputs: of bodies, and parameters themselves. */
+  inputsOf (operation: OperationView): PlacedSchema[]
+  /** Schemas of outputs: of responses and callbacks. */
+  outputsOf (operation: OperationView): PlacedSchema[]
+}
+
+export interface PlacedSchema {
+  place: string
+  schema: SwaggerSchema
+}
+
+export function record (value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {}
+}
+
+export function list (value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+export function viewDocument (given: unknown): DocumentView {
+  const document = record(given) as unknown as SwaggerDocument
+
+  function atReference<T> (value: T): T | undefined {
+    let found: unknown = value
+    for (let steps = 0; typeof record(found).$ref === 'string'; steps++) {
+      const reference = record(found).$ref as string
+      if (!reference.startsWith('#/') || steps > 50) return undefined
+      found = reference.slice(2).split('/').reduce<unknown>((at, name) => record(at)[name.replaceAll('~1', '/').replaceAll('~0', '~')], document)
+    }
+    return found as T | undefined
+  }
+
+  const viewOperation = (path: string, item: SwaggerPathItem, method: string, operation: SwaggerOperation): OperationView => {
+    const parameters = [...list(item.parameters), ...list(operation.parameters)].map((parameter) => atReference(parameter as SwaggerParameter)).filter((parameter) => parameter !== undefined)
+    const isInternal = isInternalThing(operation)
+    return {
+      place: `paths.${path}.${method}`,
+      path,
+      method,
+      item,
+      operation,
+      id: typeof operation.operationId === 'string' ? operation.operationId : '',
+      parameters,
+      responses: Object.fromEntries(Object.entries(record(operation.responses)).map(([code, response]) => [code, record(atReference(response)) as unknown as SwaggerResponse])),
+      isInternal,
+      isWebhook: !isInternal && item['x-ms-notification-content'] !== undefined
+    }
+  }
+
+  const operations = Object.entries(record(document.paths)).flatMap(([path, item]) =>
+    swaggerMethods.flatMap((method) => {
+      const operation = record(item)[method]
+      return typeof operation === 'object' && operation !== null ? [viewOperation(path, item as SwaggerPathItem, method, operation as SwaggerOperation)] : []
+    }))
+
+  const view: DocumentView = {
+    document,
+    operations,
+    follow: (schema) => schema === undefined ? undefined : atReference(schema),
+
+    outputOf ({ responses }) {
+      const success = Object.keys(responses).filter((code) => /^2/.test(code) || code === 'default')
+      const code = success.length === 1 ? success[0] : ['200', '201', 'default'].find((candidate) => success.includes(candidate))
+      return code === undefined ? undefined : view.follow(responses[code]!.schema)
+    },
+
+    walk (schema, place, visit) {
+      const seen = new Set<unknown>()
+      const step = (given: SwaggerSchema | undefined, at: string, parents: readonly SwaggerSchema[]): void => {
+        const found = view.follow(given)
+        if (found === undefined || typeof found !== 'object' || seen.has(found)) return
+        seen.add(found)
+        visit(found, at, parents)
+        const below = [...parents, found]
+        for (const [name, property] of Object.entries(record(found.properties))) step(property as SwaggerSchema, `${at}.${name}`, below)
+        if (typeof found.items === 'object') step(found.items, `${at}[]`, below)
+        if (typeof found.additionalProperties === 'object') step(found.additionalProperties, `${at}[*]`, below)
+        for (const member of list(found.allOf)) step(member as SwaggerSchema, at, below)
+      }
+      step(schema, place, [])
+    },
+
+    inputsOf: ({ place, parameters }) => parameters.map((parameter) => ({
+      place: `${place}.parameters.${parameter.name}`,
+      schema: parameter.in === 'body' ? parameter.schema ?? {} : parameter as unknown as SwaggerSchema
+    })),
+
+    outputsOf ({ place, responses, item }) {
+      const placed = Object.entries(responses).filter(([, { schema }]) => schema !== undefined)
+        .map(([code, { schema }]) => ({ place: `${place}.responses.${code}`, schema: schema! }))
+      const payload = record(item['x-ms-notification-content']).schema
+      return payload === undefined ? placed : [...placed, { place: `${place}.x-ms-notification-content`, schema: payload as SwaggerSchema }]
+    }
+  }
+  return view
+}
+
+/** As the designer compares it: without case (openapi 1, x-ms-visibility). */
+export function isInternalThing (thing: SwaggerExtensions): boolean {
+  return String(thing['x-ms-visibility']).toLowerCase() === 'internal'
+}
+
+export const bodyOf = ({ parameters }: OperationView): SwaggerParameter | undefined => parameters.find((parameter) => parameter.in === 'body')
+
+export const definitionName = (reference: string): string => reference.slice(definitionPrefix.length)
