@@ -17,7 +17,7 @@ function enterTempDir (t: Test): string {
 
 test('without a store option work is kept in ./data/logic-apps.db, and the log says where', async (t) => {
   const file = enterTempDir(t)
-  const { app, logs } = await createApp(t, { store: undefined })
+  const { app, logs } = await createApp(t, { store: undefined, connector: false })
   addCakes(app)
   t.equal((await order(app)).statusCode, 202)
   t.ok(existsSync(file))
