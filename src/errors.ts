@@ -15,6 +15,7 @@ export const DuplicateOperationError = createError('FST_LOGIC_APPS_DUPLICATE_OPE
 
 export const MissingDependencyError = createError('FST_LOGIC_APPS_MISSING_DEPENDENCY',
   'the package "%s" is not installed: run "npm install pg pg-boss"', 500)
+
 // The connector document.
 export const InvalidConnectorError = createError('FST_LOGIC_APPS_INVALID_CONNECTOR', '%s', 500)
 export const ConnectorUnavailableError = createError('FST_LOGIC_APPS_CONNECTOR_UNAVAILABLE', '%s', 500)

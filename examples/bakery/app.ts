@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-// From the sources, so that the bakery runs without a build. In your app these are 'fastify-logic-apps', 'fastify-logic-apps/postgres' and 'fastify-logic-apps/sqlite'.
+// From the sources, so that the bakery runs without a build. In your app these are 'fastify-logic-apps' and what it has below: '/connector',
+// '/postgres' and '/sqlite'.
+import { connectorMetadata, testConnection } from '../../src/connector/index.ts'
 import logicApps, { defaultAllowedHosts, type FastifyLogicAppsOptions } from '../../src/index.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
@@ -38,6 +40,16 @@ export async function buildApp ({ dataDir, databaseUrl, baseUrl, secret, allowLo
   await app.register(logicApps, {
     baseUrl,
     store: databaseUrl === undefined ? sqliteStore({ file: join(dataDir, 'bakery.db') }) : postgresStore({ connectionString: databaseUrl }),
+    connector: {
+      info: {
+        title: 'Contoso Bakery',
+        version: '1.0.0',
+        description: 'Orders cakes and tells of orders: the reference app of fastify-logic-apps.',
+        contact: { name: 'Contoso Bakery', url: 'https://cakes.contoso.com', email: 'hello@contoso.com' }
+      },
+      ...testConnection('ListFlavours'),
+      ...connectorMetadata({ website: 'https://cakes.contoso.com', privacyPolicy: 'https://cakes.contoso.com/privacy', categories: ['Commerce'] })
+    },
     callbacks: {
       ...(allowLocalCallbacks ? localCallbacks : {}),
       ...(callbackScheduleSeconds === undefined ? {} : { scheduleSeconds: callbackScheduleSeconds })

@@ -1,14 +1,23 @@
 import { type Static, Type } from 'typebox'
+import { dynamicValues, visibility } from '../../src/connector/index.ts'
 import { type Job, JobError } from '../../src/index.ts'
 import { burnt, flavours } from './flavours.ts'
 
 const usualSeconds = 3
 
+/** In the designer: a dropdown that ListFlavours fills. */
+export const chosenFromMenu = dynamicValues({ operationId: 'ListFlavours', value: 'id', title: 'name' })
+
 /** What is asked of the baker. */
 export const CakeOrder = Type.Object({
-  flavour: Type.Enum([...flavours.map(({ id }) => id), burnt], { title: 'Flavour', description: 'One of the ids that List flavours gives.' }),
+  flavour: Type.Enum([...flavours.map(({ id }) => id), burnt], {
+    title: 'Flavour',
+    description: 'One of the ids that List flavours gives.',
+    ...chosenFromMenu,
+    ...visibility('important')
+  }),
   message: Type.Optional(Type.String({ title: 'Message', description: 'What to write on the cake.', maxLength: 100 })),
-  seconds: Type.Optional(Type.Number({ title: 'Baking time', description: 'How long the cake bakes, in seconds.', minimum: 0, maximum: 3600, default: usualSeconds }))
+  seconds: Type.Optional(Type.Number({ title: 'Baking time', description: 'How long the cake bakes, in seconds.', minimum: 0, maximum: 3600, default: usualSeconds, ...visibility('advanced') }))
 })
 
 export const Cake = Type.Object({

@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { triggerHint } from '../../src/connector/index.ts'
+import { chosenFromMenu } from './cakes.ts'
 
 const OrderPlaced = Type.Object({
   orderId: Type.String({ title: 'Order id', minLength: 1 }),
@@ -7,7 +9,7 @@ const OrderPlaced = Type.Object({
 })
 
 const ofFlavour = {
-  flavour: Type.Optional(Type.String({ title: 'Flavour', description: 'Orders of this flavour only.', minLength: 1 }))
+  flavour: Type.Optional(Type.String({ title: 'Flavour', description: 'Orders of this flavour only.', minLength: 1, ...chosenFromMenu }))
 }
 
 /** What happens in the shop, and the triggers that tell workflows of it: one calls them, two are polled. All share one log. */
@@ -26,6 +28,7 @@ export const orders: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'OnOrderPlaced',
       summary: 'When an order is placed',
       description: 'Starts a workflow for each order, or for those of one flavour.',
+      ...triggerHint('To try it, place an order in the shop.'),
       body: Type.Object(ofFlavour)
     },
     topic,

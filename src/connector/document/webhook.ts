@@ -37,7 +37,7 @@ function payloadSchema ({ kind, payload }: WebhookDescription, toJsonSchema: (sc
   const schema = convertSchema(root, { ...at, scope })
   if (kind === 'webhookTrigger') return schema
   // A callback cannot fail an action, so the workflow must be able to look at this (engine 2.20).
-  const written = at.conversion.dereference(schema) ?? {}
+  const { required: _, ...written } = at.conversion.dereference(schema) ?? {}
   return { ...written, type: 'object', properties: { ...written.properties, error: failure } }
 }
 

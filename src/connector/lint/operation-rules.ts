@@ -1,3 +1,4 @@
+import { isLoopback } from '../../protocol/location.ts'
 import type { LintRule } from './rule.ts'
 import { record } from './view.ts'
 
@@ -196,7 +197,9 @@ export const operationRules: LintRule[] = [
     source: 'openapi 0.12',
     asks: 'The one scheme is https.',
     mend: 'give the plugin an https baseUrl',
-    check ({ document: { schemes } }, report) {
+    check ({ document: { schemes, host } }, report) {
+      // At a desk it is http.
+      if (typeof host === 'string' && URL.canParse(`http://${host}`) && isLoopback(`http://${host}`)) return
       if (schemes !== undefined && (schemes.length !== 1 || schemes[0] !== 'https')) report('schemes', `is ${JSON.stringify(schemes)}; some readers take the first, some the last`)
     }
   },

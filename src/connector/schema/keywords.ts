@@ -20,7 +20,9 @@ export function copyKeywords (schema: JsonSchema): SwaggerSchema {
   // What JSON Schema says of bytes in a text, Swagger says as a format.
   if (schema.contentEncoding === 'base64') copied.format ??= 'byte'
   if (schema.contentEncoding === 'binary') copied.format ??= 'binary'
-  return { ...copied, ...boundsOf(schema), ...enumOf(schema) }
+  // Beside a dropdown that an operation fills, the designer would offer the fixed values.
+  const isDynamic = ['x-ms-dynamic-values', 'x-ms-dynamic-list', 'x-ms-dynamic-tree'].some((extension) => Object.hasOwn(copied, extension))
+  return { ...copied, ...boundsOf(schema), ...(isDynamic ? {} : enumOf(schema)) }
 }
 
 /** Since draft 6 an exclusive bound is a number, in Swagger 2.0 a flag beside the bound (openapi 4, exclusiveMinimum). */
