@@ -29,6 +29,7 @@ const notificationContent = 'x-ms-notification-content'
 /** Everything the document says of one route. */
 export function describeOperation (describing: Describing): DescribedOperation {
   const { route, conversion, toJsonSchema } = describing
+  const description = readableDescription(describing.description, toJsonSchema)
   const schema = Object.fromEntries(Object.entries(route.schema).map(([part, value]) => [part, partNames.includes(part) ? readable(value, part, toJsonSchema) : value]))
   const at = (part: string): Position => ({ conversion, scope: { roots: [], shared: route.shared() }, path: part })
   const body = convertBody(schema.body, listOf(schema.consumes), at('body'))
@@ -39,7 +40,7 @@ export function describeOperation (describing: Describing): DescribedOperation {
     ...convertParameters(schema.headers, 'header', at('headers')),
     ...body.parameters
   ].filter((parameter) => !hidden.has(keyOf(parameter)))
-  const { responses, produces } = describeResponses(describing.description, route.role, schema.response, at('response'))
+  const { responses, produces } = describeResponses(description, route.role, schema.response, at('response'))
   const { [notificationContent]: notification, ...extensions } = extensionsOf(schema)
   const consumes = listOf(schema.consumes).length > 0 ? listOf(schema.consumes) : body.consumes
 
@@ -49,7 +50,7 @@ export function describeOperation (describing: Describing): DescribedOperation {
       ...(consumes.length === 0 ? {} : { consumes }),
       ...(produces.length === 0 && listOf(schema.produces).length === 0 ? {} : { produces: listOf(schema.produces).length > 0 ? listOf(schema.produces) : produces }),
       ...securityOf(describing),
-      ...triggerOf(describing.description, route.role),
+      ...triggerOf(description, route.role),
       ...extensions,
       ...(isForAuthors(route.role) ? {} : { 'x-ms-visibility': 'internal' }),
       // Never left out: the designer fails on path-item parameters beside an operation without any (openapi 0.11).
@@ -58,7 +59,17 @@ export function describeOperation (describing: Describing): DescribedOperation {
     },
     pathItem: notification === undefined ? {} : { [notificationContent]: convertNotification(notification, at(notificationContent)) }
   }
-  return describeSubscription(described, describing, at('callback'))
+  return describeSubscription(described, { ...describing, description }, at('callback'))
+}
+
+/** The schemas that a decorator knows, made JSON Schema by the host. */
+function readableDescription (description: OperationDescription | undefined, toJsonSchema: (schema: unknown) => unknown): OperationDescription | undefined {
+  switch (description?.kind) {
+    case 'asyncAction': return { ...description, result: toJsonSchema(description.result) }
+    case 'pollingTrigger': return { ...description, item: toJsonSchema(description.item) }
+    case undefined: return undefined
+    default: return { ...description, payload: toJsonSchema(description.payload) }
+  }
 }
 
 const partNames = ['body', 'querystring', 'query', 'params', 'headers', 'response']

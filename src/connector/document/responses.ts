@@ -42,7 +42,9 @@ function convertResponse (given: unknown, code: string, isSuccess: boolean, prod
   if (isSchemaObject(headers)) response.headers = convertHeaders(headers, at)
   const [unwrapped, types] = isSchemaObject(content) ? unwrapContent(content) : [schema, []]
   for (const type of types) produces.add(type)
-  if (!isSuccess || hasNoContent(unwrapped)) return response
+  // A description or headers alone say that nothing is in it; `{}` says that anything may be.
+  const saysNothing = !isSchemaObject(content) && Object.keys(schema).length === 0 && Object.keys(given).length > 0
+  if (!isSuccess || saysNothing || hasNoContent(unwrapped)) return response
   const { description: __unused, ...rest } = isSchemaObject(unwrapped) ? unwrapped : {}
   // A description at the root would be the label of the whole output, in place of "Body" (openapi 2).
   response.schema = isSchemaObject(unwrapped) ? convertSchema(rest, withRoot(at, unwrapped)) : convertSchema(unwrapped, at)
@@ -59,19 +61,22 @@ function describe (given: unknown, code: string): string {
   return String(own ?? description ?? STATUS_CODES[code] ?? 'Any other answer')
 }
 
-/** `T.Null()`, and a schema of headers alone: 204, or a 202 that is told by its headers (openapi 4, T.Null()). */
+/** `T.Null()`, with headers or without: a 204, or a 202 that is told by its headers (openapi 4, T.Null()). */
 function hasNoContent (schema: unknown): boolean {
-  return isSchemaObject(schema) && (Object.keys(schema).length === 0 || schema.type === 'null' || schema.type === 'void' || schema.type === 'undefined')
+  return isSchemaObject(schema) && ['null', 'void', 'undefined'].includes(schema.type as string)
 }
+
+const isJson = (type: string): boolean => /[/+]json\b/.test(type)
 
 /** The form with content types: JSON's schema, or that of the first (openapi 4, content). */
 export function unwrapContent (content: JsonSchema): [schema: unknown, types: string[]] {
   const types = Object.keys(content)
-  const chosen = types.find((type) => /[/+]json\b/.test(type)) ?? types[0]
+  const chosen = types.find(isJson) ?? types[0]
   const media = chosen === undefined ? undefined : content[chosen]
   const schema = isSchemaObject(media) ? media.schema : undefined
+  const isUnsaid = schema === undefined || (isSchemaObject(schema) && Object.keys(schema).length === 0)
   // Bytes: `type: "file"` would be no output at all (openapi 2).
-  return [schema ?? { type: 'string', format: 'binary' }, types]
+  return [isUnsaid && chosen !== undefined && !isJson(chosen) ? { type: 'string', format: 'binary' } : schema ?? {}, types]
 }
 
 function convertHeaders (headers: JsonSchema, at: Position): Record<string, SwaggerHeader> {

@@ -9,7 +9,7 @@ type WebhookDescription = Extract<OperationDescription, { payload: unknown }>
  * What makes a subscribe call a webhook: the payload on the path item, and a property of the body that the platform
  * fills with its callback URL (openapi 0.3, 0.4).
  */
-export function describeSubscription (described: DescribedOperation, { route, description, conversion, toJsonSchema }: Describing, at: Position): DescribedOperation {
+export function describeSubscription (described: DescribedOperation, { route, description, conversion }: Pick<Describing, 'route' | 'description' | 'conversion'>, at: Position): DescribedOperation {
   if (route.role !== 'subscribe' || description === undefined || !('payload' in description)) return described
   const { callbackUrl } = description
   if (callbackUrl.in !== 'property') {
@@ -17,7 +17,7 @@ export function describeSubscription (described: DescribedOperation, { route, de
     conversion.note('callbackUrl', `is expected in the ${callbackUrl.in}, where no connector puts it: the operation is hidden from authors`, 'leave the option callbackUrl out, or its `in`')
     return { ...described, operation: { ...described.operation, 'x-ms-visibility': 'internal' } }
   }
-  const payload = payloadSchema(description, toJsonSchema, at)
+  const payload = payloadSchema(description, at)
   return {
     operation: withNotificationUrl(described.operation, callbackUrl),
     pathItem: {
@@ -31,8 +31,8 @@ function withoutDescription ({ description: _, ...schema }: SwaggerSchema): Swag
   return schema
 }
 
-function payloadSchema ({ kind, payload }: WebhookDescription, toJsonSchema: (schema: unknown) => unknown, at: Position): SwaggerSchema {
-  const root = toJsonSchema(payload) ?? { type: 'object' }
+function payloadSchema ({ kind, payload }: WebhookDescription, at: Position): SwaggerSchema {
+  const root = payload ?? { type: 'object' }
   const scope = { ...at.scope, roots: [root as Record<string, unknown>] }
   const schema = convertSchema(root, { ...at, scope })
   if (kind === 'webhookTrigger') return schema

@@ -91,8 +91,8 @@ export const certificationRules: LintRule[] = [
     asks: 'host is a name and a port, without scheme and path; basePath begins with "/".',
     mend: 'set the baseUrl of the plugin',
     check ({ document: { host, basePath } }, report) {
-      if (host !== undefined && !/^[^{}/ :\\]+(:\d+)?$/.test(host)) report('host', `is "${host}"`)
-      if (basePath !== undefined && !basePath.startsWith('/')) report('basePath', `is "${basePath}"`)
+      if (host !== undefined && !/^[^{}/ :\\]+(:\d+)?$/.test(String(host))) report('host', `is "${String(host)}"`)
+      if (basePath !== undefined && !String(basePath).startsWith('/')) report('basePath', `is "${String(basePath)}"`)
     }
   },
   {

@@ -56,7 +56,7 @@ function inputNames (view: DocumentView, operation: OperationView): Map<string, 
     if (parameter.in !== 'body') names.set(parameter.name, { isRequired: parameter.required === true, isInternal: isInternalThing(parameter), hasDefault: parameter.default !== undefined })
   }
   view.walk(bodyOf(operation)?.schema, bodyOf(operation)?.name ?? 'body', (schema, place, parents) => {
-    const isRequired = parents.length > 0 && parents.at(-1)!.required?.includes(place.split('.').at(-1)!) === true && parents.length === 1
+    const isRequired = parents.length > 0 && list(parents.at(-1)!.required).includes(place.split('.').at(-1)!) && parents.length === 1
     names.set(place.replaceAll('.', '/'), { isRequired, isInternal: [...parents, schema].some(isInternalThing), hasDefault: schema.default !== undefined })
   })
   return names

@@ -179,7 +179,7 @@ export const inputRules: LintRule[] = [
         view.walk(bodyOf(operation)?.schema, `${operation.place}.body`, (schema, place) => {
           for (const [name, value] of Object.entries(record(schema.properties))) {
             const property = view.follow(value as SwaggerSchema)
-            if (property !== undefined && isInternalThing(property) && property.default !== undefined && schema.required?.includes(name) !== true) report(`${place}.${name}`, 'has a default that is not sent', operation.id)
+            if (property !== undefined && isInternalThing(property) && property.default !== undefined && !list(schema.required).includes(name)) report(`${place}.${name}`, 'has a default that is not sent', operation.id)
           }
         })
       }

@@ -1,6 +1,6 @@
 import { isLoopback } from '../../protocol/location.ts'
 import type { LintRule } from './rule.ts'
-import { record } from './view.ts'
+import { list, record } from './view.ts'
 
 const supportedTypes = ['application/json', 'text/plain', 'multipart/form-data', 'application/x-www-form-urlencoded']
 const methodNames = /get|put|post|delete|options|head|patch/i
@@ -200,7 +200,7 @@ export const operationRules: LintRule[] = [
     check ({ document: { schemes, host } }, report) {
       // At a desk it is http.
       if (typeof host === 'string' && URL.canParse(`http://${host}`) && isLoopback(`http://${host}`)) return
-      if (schemes !== undefined && (schemes.length !== 1 || schemes[0] !== 'https')) report('schemes', `is ${JSON.stringify(schemes)}; some readers take the first, some the last`)
+      if (schemes !== undefined && (list(schemes).length !== 1 || list(schemes)[0] !== 'https')) report('schemes', `is ${JSON.stringify(schemes)}; some readers take the first, some the last`)
     }
   },
   {

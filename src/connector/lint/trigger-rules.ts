@@ -1,6 +1,6 @@
 import type { SwaggerSchema } from '../swagger.ts'
 import type { LintRule } from './rule.ts'
-import { bodyOf, isInternalThing, record, type DocumentView, type OperationView } from './view.ts'
+import { bodyOf, isInternalThing, list, record, type DocumentView, type OperationView } from './view.ts'
 
 interface NotificationUrl {
   place: string
@@ -19,7 +19,7 @@ function notificationUrlsOf (view: DocumentView, operation: OperationView): Noti
     const chain = [...parents, schema]
     const isRequired = chain.slice(1).every((below, index) => {
       const [name] = Object.entries(record(chain[index]!.properties)).find(([, property]) => view.follow(property as SwaggerSchema) === below) ?? []
-      return name !== undefined && chain[index]!.required?.includes(name) === true
+      return name !== undefined && list(chain[index]!.required).includes(name)
     })
     found.push({ place, property: schema, parents, isRequired })
   })
@@ -173,7 +173,7 @@ export const triggerRules: LintRule[] = [
 function batchFault (view: DocumentView, schema: SwaggerSchema | undefined, depth = 0): string | undefined {
   if (schema === undefined || depth > 10) return 'is a batch trigger, and answers nothing that is described'
   if (schema.type === 'array') return undefined
-  const visible = Object.entries(record(schema.properties)).filter(([, property]) => !isInternalThing(property as SwaggerSchema))
+  const visible = Object.entries(record(schema.properties)).filter(([, property]) => !isInternalThing(view.follow(property as SwaggerSchema) ?? {}))
   if (visible.length === 0) return 'is a batch trigger, and answers no list'
   if (visible.length > 1) return `is a batch trigger, and answers ${visible.map(([name]) => name).join(', ')} side by side`
   return batchFault(view, view.follow(visible[0]![1] as SwaggerSchema), depth + 1)

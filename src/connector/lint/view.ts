@@ -1,4 +1,4 @@
-import { definitionPrefix, swaggerMethods, type SwaggerDocument, type SwaggerExtensions, type SwaggerOperation, type SwaggerParameter, type SwaggerPathItem, type SwaggerResponse, type SwaggerSchema } from '../swagger.ts'
+import { swaggerMethods, type SwaggerDocument, type SwaggerExtensions, type SwaggerOperation, type SwaggerParameter, type SwaggerPathItem, type SwaggerResponse, type SwaggerSchema } from '../swagger.ts'
 
 /** An operation as the rules look at it. */
 export interface OperationView {
@@ -61,7 +61,7 @@ export function viewDocument (given: unknown): DocumentView {
   }
 
   const viewOperation = (path: string, item: SwaggerPathItem, method: string, operation: SwaggerOperation): OperationView => {
-    const parameters = [...list(item.parameters), ...list(operation.parameters)].map((parameter) => atReference(parameter as SwaggerParameter)).filter((parameter) => parameter !== undefined)
+    const parameters = [...list(item.parameters), ...list(operation.parameters)].map((parameter) => record(atReference(parameter)) as unknown as SwaggerParameter).filter(({ name }) => typeof name === 'string')
     const isInternal = isInternalThing(operation)
     return {
       place: `paths.${path}.${method}`,
@@ -86,7 +86,10 @@ export function viewDocument (given: unknown): DocumentView {
   const view: DocumentView = {
     document,
     operations,
-    follow: (schema) => schema === undefined ? undefined : atReference(schema),
+    follow (schema) {
+      const found = atReference(schema)
+      return typeof found === 'object' && found !== null ? found : undefined
+    },
 
     outputOf ({ responses }) {
       const success = Object.keys(responses).filter((code) => /^2/.test(code) || code === 'default')
@@ -98,7 +101,7 @@ export function viewDocument (given: unknown): DocumentView {
       const seen = new Set<unknown>()
       const step = (given: SwaggerSchema | undefined, at: string, parents: readonly SwaggerSchema[]): void => {
         const found = view.follow(given)
-        if (found === undefined || typeof found !== 'object' || seen.has(found)) return
+        if (typeof found !== 'object' || found === null || Array.isArray(found) || seen.has(found)) return
         seen.add(found)
         visit(found, at, parents)
         const below = [...parents, found]
@@ -112,14 +115,14 @@ export function viewDocument (given: unknown): DocumentView {
 
     inputsOf: ({ place, parameters }) => parameters.map((parameter) => ({
       place: `${place}.parameters.${parameter.name}`,
-      schema: parameter.in === 'body' ? parameter.schema ?? {} : parameter as unknown as SwaggerSchema
+      schema: parameter.in === 'body' ? record(parameter.schema) as SwaggerSchema : parameter as unknown as SwaggerSchema
     })),
 
     outputsOf ({ place, responses, item }) {
-      const placed = Object.entries(responses).filter(([, { schema }]) => schema !== undefined)
+      const placed = Object.entries(responses).filter(([, { schema }]) => typeof schema === 'object' && schema !== null)
         .map(([code, { schema }]) => ({ place: `${place}.responses.${code}`, schema: schema! }))
       const payload = record(item['x-ms-notification-content']).schema
-      return payload === undefined ? placed : [...placed, { place: `${place}.x-ms-notification-content`, schema: payload as SwaggerSchema }]
+      return typeof payload !== 'object' || payload === null ? placed : [...placed, { place: `${place}.x-ms-notification-content`, schema: payload as SwaggerSchema }]
     }
   }
   return view
@@ -131,5 +134,3 @@ export function isInternalThing (thing: SwaggerExtensions): boolean {
 }
 
 export const bodyOf = ({ parameters }: OperationView): SwaggerParameter | undefined => parameters.find((parameter) => parameter.in === 'body')
-
-export const definitionName = (reference: string): string => reference.slice(definitionPrefix.length)

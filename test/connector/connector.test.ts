@@ -1,0 +1,210 @@
+/* app.logicApps.connector and its route. */
+import swagger from '@fastify/swagger'
+import { Type } from 'typebox'
+import type { FastifyInstance } from 'fastify'
+import { test } from 'tap'
+import { dynamicValues } from '../../src/connector/index.ts'
+import { createApp, createServer } from '../helpers/app.ts'
+import { addCakes } from '../helpers/cakes.ts'
+import { checkDocument, operationOf, parameterOf } from '../helpers/swagger.ts'
+
+const flavours = { config: { logicApps: true as const }, schema: { operationId: 'ListFlavours', summary: 'List flavours', description: 'Lists flavours.', response: { 200: { type: 'array', items: { type: 'string' } } } } }
+const addFlavours = (app: FastifyInstance): FastifyInstance => app.get('/flavours', flavours, () => [])
+
+test('the document is served for the designer in a browser: any origin, and its odd preflight (engine 10.1, 10.2)', async (t) => {
+  const { app } = await createApp(t)
+  addFlavours(app)
+  const answer = await app.inject({ method: 'GET', url: '/connector/swagger.json', headers: { origin: 'https://portal.azure.com', 'access-control-allow-origin': '*' } })
+  t.equal(answer.statusCode, 200)
+  t.match(answer.headers, { 'access-control-allow-origin': '*', 'content-type': /^application\/json/ })
+  t.same(answer.json(), app.logicApps.connector.swagger())
+  const preflight = await app.inject({ method: 'OPTIONS', url: '/connector/swagger.json', headers: { origin: 'https://portal.azure.com', 'access-control-request-method': 'GET', 'access-control-request-headers': 'access-control-allow-origin' } })
+  t.equal(preflight.statusCode, 204)
+  t.match(preflight.headers, { 'access-control-allow-origin': '*', 'access-control-allow-methods': /GET/ })
+  t.ok(String(preflight.headers['access-control-allow-headers']).toLowerCase().split(/,\s*/).includes('access-control-allow-origin'))
+})
+
+test('the route is told by its role, so that a hook of the host can let it pass', async (t) => {
+  const { app } = await createApp(t)
+  app.addHook('onRequest', async (request, reply) => {
+    const marked = request.routeOptions.config.logicApps
+    if (typeof marked === 'object' && marked.role === 'document') return
+    return reply.code(401).send('no')
+  })
+  addFlavours(app)
+  t.equal((await app.inject('/connector/swagger.json')).statusCode, 200)
+  t.equal((await app.inject('/flavours')).statusCode, 401)
+})
+
+test('its path can be another, or none', async (t) => {
+  const moved = await createApp(t, { connector: { path: '/api/connector.json' } })
+  addFlavours(moved.app)
+  t.equal((await moved.app.inject('/api/connector.json')).statusCode, 200)
+  t.equal((await moved.app.inject('/connector/swagger.json')).statusCode, 404)
+  const none = await createApp(t, { connector: { path: false } })
+  addFlavours(none.app)
+  t.equal((await none.app.inject('/connector/swagger.json')).statusCode, 404)
+  t.ok(none.app.logicApps.connector.swagger().paths['/flavours'])
+})
+
+test('with connector: false there is none', async (t) => {
+  const { app } = await createApp(t, { connector: false })
+  app.get('/odd/*', { config: { logicApps: true }, schema: { operationId: 'Odd' } }, () => '')
+  t.equal((await app.inject('/connector/swagger.json')).statusCode, 404)
+  t.throws(() => app.logicApps.connector.swagger(), { code: 'FST_LOGIC_APPS_CONNECTOR_UNAVAILABLE', message: /connector: false/ })
+})
+
+test('it is made when the app gets ready, and whoever takes it may change it', async (t) => {
+  const { app } = await createApp(t)
+  addFlavours(app)
+  t.throws(() => app.logicApps.connector.swagger(), { code: 'FST_LOGIC_APPS_CONNECTOR_UNAVAILABLE', message: /await app.ready/ })
+  t.throws(() => app.logicApps.connector.findings(), { code: 'FST_LOGIC_APPS_CONNECTOR_UNAVAILABLE' })
+  await app.ready()
+  app.logicApps.connector.swagger().paths = {}
+  t.same(Object.keys(app.logicApps.connector.swagger().paths), ['/flavours'])
+})
+
+test('host, basePath and schemes are those of baseUrl (peers, pain 42)', async (t) => {
+  const { app } = await createApp(t, { baseUrl: 'https://contoso.azure-api.net:8443/bakery/' })
+  addFlavours(app)
+  await app.ready()
+  t.match(app.logicApps.connector.swagger(), { host: 'contoso.azure-api.net:8443', basePath: '/bakery', schemes: ['https'] })
+  t.match(app.logicApps.connector.swagger({ baseUrl: 'https://other.example' }), { host: 'other.example', basePath: '/', schemes: ['https'] })
+  t.same(Object.keys(app.logicApps.connector.swagger().paths), ['/flavours'])
+})
+
+test('without baseUrl they are those of the request, behind a trusted proxy as well; outside a request there is no host', async (t) => {
+  const { app } = await createApp(t, { baseUrl: undefined }, { trustProxy: true })
+  addFlavours(app)
+  const direct = await app.inject({ url: '/connector/swagger.json', headers: { host: 'api.example:3000' } })
+  t.match(direct.json(), { host: 'api.example:3000', basePath: '/', schemes: ['http'] })
+  const proxied = await app.inject({ url: '/connector/swagger.json', headers: { 'x-forwarded-host': 'cakes.contoso.com', 'x-forwarded-proto': 'https', 'x-forwarded-prefix': '/shop' } })
+  t.match(proxied.json(), { host: 'cakes.contoso.com', basePath: '/shop', schemes: ['https'] })
+  t.notOk('host' in app.logicApps.connector.swagger())
+  const byRole = await createApp(t, { baseUrl: (_request, role) => `https://${role}.example` })
+  addFlavours(byRole.app)
+  t.equal((await byRole.app.inject('/connector/swagger.json')).json<{ host: string }>().host, 'document.example')
+})
+
+for (const order of ['before', 'after']) {
+  test(`the host's own @fastify/swagger, registered ${order} us, is as it was, and so is ours`, async (t) => {
+    const alone = createServer().app
+    t.teardown(() => alone.close())
+    await alone.register(swagger, { openapi: {} })
+    const shared = { $id: 'Cake', type: 'object', properties: { name: { type: ['string', 'null'] } } }
+    const addAll = (app: FastifyInstance): void => {
+      app.addSchema(shared)
+      app.get('/flavours', {
+        ...flavours,
+        schema: { ...flavours.schema, tags: ['X-HIDDEN'], response: { 200: { $ref: 'Cake#' } } },
+        config: { ...flavours.config, swaggerTransform: ({ schema, url }: { schema: object, url: string }) => ({ schema: { ...schema, summary: 'Theirs', tags: [] }, url: `/their${url}` }) },
+        links: { 200: { next: { operationId: 'ListFlavours' } } }
+      } as object, () => ({}))
+      app.get('/other', { schema: { response: { 200: { $ref: 'Cake#' } } } }, () => ({}))
+    }
+    addAll(alone)
+    await alone.ready()
+
+    const { app } = await createApp(t, { connector: order === 'before' ? {} : { path: '/connector.json' } })
+    // Before or after the routes of ours are there, but before the host's own.
+    await app.register(swagger, { openapi: {} })
+    addAll(app)
+    await app.ready()
+    t.same(app.swagger(), alone.swagger())
+    const document = app.logicApps.connector.swagger()
+    await checkDocument(t, document)
+    t.same(Object.keys(document.paths), ['/flavours'])
+    t.equal(operationOf(document, 'ListFlavours').summary, 'List flavours')
+    t.same(document.definitions, { Cake: { type: 'object', properties: { name: { type: 'string', 'x-nullable': true } } } })
+  })
+}
+
+test('what would break flows fails the boot with one error that lists all faults and their mends', async (t) => {
+  const { app } = await createApp(t)
+  app.get('/files/*', { config: { logicApps: true }, schema: { operationId: 'Wild' } }, () => '')
+  app.get('/maybe/:part?', { config: { logicApps: true }, schema: { operationId: 'Maybe' } }, () => '')
+  app.post('/big', { config: { logicApps: true }, schema: { operationId: 'Big', querystring: { type: 'object', properties: { connectionId: { type: 'string' } } } } }, () => '')
+  app.post('/record', { config: { logicApps: true }, schema: { operationId: 'Record', querystring: { type: 'object', additionalProperties: { type: 'string' } }, headers: { type: 'array' } } }, () => '')
+  app.post('/menu', { config: { logicApps: true }, schema: { operationId: 'Menu', body: Type.Object({ flavour: Type.String(dynamicValues({ operationId: 'Nobody', value: 'id' })) }) } }, () => '')
+  app.get('/secret', { config: { logicApps: true }, schema: { operationId: 'Secret', security: [{ unknown: [] }] } as object }, () => '')
+  app.get('/twice', { config: { logicApps: true }, constraints: { host: 'a.example' }, schema: { operationId: 'Twice' } }, () => '')
+  app.get('/twice', { config: { logicApps: true }, constraints: { host: 'b.example' }, schema: { operationId: 'TwiceB' } }, () => '')
+  addCakes(app)
+  app.get('/clash', { config: { logicApps: true }, schema: { operationId: 'BakeCakeStatus' } }, () => '')
+  const error = await app.ready().then(() => undefined, (error: Error) => error)
+  t.match(error, { code: 'FST_LOGIC_APPS_INVALID_CONNECTOR' })
+  for (const line of [
+    /Wild GET \/files\/\*: has a wildcard.*: name the parts.*\(conversion\)/,
+    /Maybe GET .*optional parameter/,
+    /Big .*connectionId.*\(parameter-connection-id\)/,
+    /Record querystring: takes parameters of any name/,
+    /Record headers: is no object/,
+    /Menu .*body.flavour: names "Nobody" in x-ms-dynamic-values/,
+    /Menu .*body.flavour: names "Nobody" in x-ms-dynamic-list/,
+    /Secret security: names "unknown"/,
+    /TwiceB GET \/twice: is declared twice/,
+    /BakeCakeStatus paths.\/clash.get: has the operationId of .*\(operation-id-duplicate\)/
+  ]) t.match(error!.message, line)
+})
+
+test('lint: "warn" logs the faults and gets ready, "off" says nothing; what cannot be said is thrown by swagger()', async (t) => {
+  for (const lint of ['warn', 'off'] as const) {
+    const { app, logs } = await createApp(t, { connector: { lint } })
+    addFlavours(app)
+    app.post('/strange', { config: { logicApps: true }, schema: { operationId: 'Strange', response: { 200: Type.Object({ big: Type.BigInt() }) } } }, () => '')
+    app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+    await app.ready()
+    const said = logs.filter(({ level }) => level >= 40)
+    t.same(said.map(({ level }) => level), lint === 'warn' ? [50, 40] : [])
+    if (lint === 'warn') t.match(said[0], { faults: [/Strange response.200.big: has the type "bigint"/], msg: /would break flows/ })
+    t.throws(() => app.logicApps.connector.swagger(), { code: 'FST_LOGIC_APPS_INVALID_CONNECTOR', message: /response.200.big/ })
+    t.equal((await app.inject('/connector/swagger.json')).statusCode, 500)
+    t.match(app.logicApps.connector.findings()[0], { severity: 'error', rule: 'conversion', operationId: 'Strange' })
+  }
+})
+
+test('warnings are one line of the log', async (t) => {
+  const { app, logs } = await createApp(t)
+  addCakes(app)
+  await app.ready()
+  const warnings = logs.filter(({ level }) => level === 40)
+  t.equal(warnings.length, 1)
+  t.match(warnings[0], { msg: /could be better/, warnings: [/BakeCake .*has no summary: set schema.summary/] })
+})
+
+test('options are checked, all faults at once', async (t) => {
+  await t.rejects(createApp(t, { connector: { path: 'x', lint: 'loud', info: 4, nobody: 1, security: {}, securityDefinitions: { a: 4 }, tags: {}, toJsonSchema: 4 } as never }), {
+    code: 'FST_LOGIC_APPS_INVALID_OPTIONS',
+    message: /connector\.path .*connector\.lint .*connector\.nobody is not an option.*connector\.info .*connector\.securityDefinitions .*connector\.security .*connector\.tags .*connector\.toJsonSchema/
+  })
+  await t.rejects(createApp(t, { connector: 'yes' as never }), { message: /connector must be an object, or false/ })
+})
+
+test('an API key of the connection is no input, whatever the case of its header (openapi 4, apiKey header)', async (t) => {
+  const { app } = await createApp(t, { connector: { securityDefinitions: { key: { type: 'apiKey', in: 'header', name: 'X-API-Key' } }, tags: [{ name: 'cakes' }], 'x-own': 1 } })
+  app.get('/flavours', { ...flavours, schema: { ...flavours.schema, headers: { type: 'object', properties: { 'x-api-key': { type: 'string' }, 'x-other': { type: 'string' } } } } }, () => [])
+  await app.ready()
+  const document = app.logicApps.connector.swagger()
+  await checkDocument(t, document)
+  t.match(document, { securityDefinitions: { key: { name: 'X-API-Key' } }, security: [{ key: [] }], tags: [{ name: 'cakes' }], 'x-own': 1 })
+  t.equal(parameterOf(document, 'ListFlavours', 'x-other').in, 'header')
+  t.equal(operationOf(document, 'ListFlavours').parameters!.length, 1)
+})
+
+test('schemas of another kind are made JSON Schema by toJsonSchema, or fail the boot', async (t) => {
+  const foreign = { isForeign: true, check: () => true }
+  const addForeign = (app: FastifyInstance): void => {
+    app.setValidatorCompiler(() => () => true)
+    app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+    app.asyncAction('/cakes', { schema: { operationId: 'BakeCake', body: foreign }, result: foreign }, () => ({}))
+  }
+  const failing = await createApp(t)
+  addForeign(failing.app)
+  await t.rejects(Promise.resolve(failing.app.ready()), { code: 'FST_LOGIC_APPS_INVALID_CONNECTOR', message: /BakeCake body: is a schema of another kind.*toJsonSchema/ })
+  const { app } = await createApp(t, { connector: { toJsonSchema: (schema) => (schema as { isForeign?: true } | undefined)?.isForeign ? { type: 'object', properties: { name: { type: 'string' } } } : schema } })
+  addForeign(app)
+  await app.ready()
+  const document = app.logicApps.connector.swagger()
+  t.same(parameterOf(document, 'BakeCake', 'body').schema, { type: 'object', properties: { name: { type: 'string' } } })
+  t.same(operationOf(document, 'BakeCake').responses!['200']!.schema, { type: 'object', properties: { name: { type: 'string' } } })
+})
