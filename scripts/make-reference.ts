@@ -4,6 +4,9 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { rules, ruleOf, type RuleId } from '../src/cli/check/rules.ts'
+import { connectorOptionsSchema } from '../src/connector/connector-options.ts'
+import { helperReference } from '../src/connector/helpers/reference.ts'
+import { lintRules } from '../src/connector/lint/rules.ts'
 import { pollTriggerOptionsSchema, topicTriggerOptionsSchema, triggerOptionsSchema } from '../src/operations/trigger-options.ts'
 import { callbackOptionsSchema, optionsSchema } from '../src/options.ts'
 import { profiles } from '../src/testing/engine/profiles.ts'
@@ -20,16 +23,21 @@ interface PropertySchema {
   maximum?: number
   exclusiveMinimum?: number
   items?: PropertySchema
-  enum?: string[]
+  enum?: unknown[]
+  const?: unknown
+  anyOf?: PropertySchema[]
 }
 
-const pages = ['options.md', 'decorators.md', 'testing.md', 'check.md']
+const pages = ['options.md', 'decorators.md', 'testing.md', 'check.md', 'connector.md']
 const sources: Record<string, () => string> = {
   optionsSchema: () => tableOf(optionsSchema.properties),
   callbackOptionsSchema: () => tableOf(callbackOptionsSchema.properties),
   triggerOptionsSchema: () => tableOf(triggerOptionsSchema.properties),
   topicTriggerOptionsSchema: () => tableOf(topicTriggerOptionsSchema.properties),
   pollTriggerOptionsSchema: () => tableOf(pollTriggerOptionsSchema.properties),
+  connectorOptionsSchema: () => tableOf(connectorOptionsSchema.properties as Record<string, PropertySchema>),
+  helperReference: tableOfHelpers,
+  lintRules: tableOfRules,
   profiles: profileTable,
   quirks: quirkTable,
   unknowns: unknownTable,
@@ -49,6 +57,16 @@ const stale = pages.filter((name) => {
 if (process.argv.includes('--check') && stale.length > 0) {
   console.error(`docs/reference: ${stale.join(', ')} is stale: run \`node scripts/make-reference.ts\`.`)
   process.exit(1)
+}
+
+function tableOfHelpers (): string {
+  const rows = helperReference.map(({ call, places, writes, what }) => `| \`${call}\` | ${places.join(', ')} | ${writes.map((name) => `\`${name}\``).join(', ')} | ${what} |\n`)
+  return `| helper | spread into | writes | what it says |\n|---|---|---|---|\n${rows.join('')}`
+}
+
+function tableOfRules (): string {
+  const rows = lintRules.map(({ id, severity, asks, mend }) => `| \`${id}\` | ${severity} | ${asks} | ${mend} |\n`)
+  return `| rule | severity | asks for | mend |\n|---|---|---|---|\n${rows.join('')}`
 }
 
 function tableOf (properties: Record<string, PropertySchema>): string {
@@ -96,8 +114,10 @@ function defaultOf ({ default: value }: PropertySchema): string {
   return value.length === 0 ? 'none' : value.map((item) => `\`${String(item)}\``).join(', ')
 }
 
-function typeOf ({ type, minimum, maximum, exclusiveMinimum, items, enum: values }: PropertySchema): string {
-  if (values !== undefined) return values.map((value) => `\`'${value}'\``).join(' or ')
+function typeOf ({ type, minimum, maximum, exclusiveMinimum, items, enum: values, const: value, anyOf }: PropertySchema): string {
+  if (anyOf !== undefined) return anyOf.map(typeOf).join(', or ')
+  if (value !== undefined) return `\`${String(value)}\``
+  if (values !== undefined) return values.map((one) => `\`${typeof one === 'string' ? `'${one}'` : String(one)}\``).join(' or ')
   if (items !== undefined) return `list of ${items.type}s`
   const bounds = [
     ...(exclusiveMinimum === undefined ? [] : [`more than ${exclusiveMinimum}`]),

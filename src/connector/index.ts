@@ -22,7 +22,6 @@ export {
   apiStatus, capabilities, connectorMetadata, deploymentVersion, docs, filePickerCapability, keywords, testConnection
 } from './helpers/document.ts'
 export type { ConnectorMetadataOptions, FilePickerOptions } from './helpers/document.ts'
-export { helperReference, type HelperPlace, type HelperReference } from './helpers/reference.ts'
 export { describeFinding, type LintFinding } from './lint/finding.ts'
 export { lintDocument } from './lint/lint.ts'
 export { lintRules } from './lint/rules.ts'

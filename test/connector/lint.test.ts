@@ -3,7 +3,7 @@ import { test } from 'tap'
 import { describeFinding, lintDocument, lintRules, type SwaggerDocument } from '../../src/connector/index.ts'
 import { checkDocument } from '../helpers/swagger.ts'
 
-/* eslint-disable @typescript-eslint/no-explicit-any -- documents that break rules fit no type */
+/** Documents that break rules fit no type. */
 type Loose = any
 
 /** Nothing is wrong with it. */

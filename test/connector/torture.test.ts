@@ -1,8 +1,9 @@
 /* Every TypeBox type in every place, and every extension: nothing may be lost, and nothing invalid written. */
 import { Type, type TSchema } from 'typebox'
 import { test } from 'tap'
-import * as helpers from '../../src/connector/index.ts'
 import { annotationNames } from '../../src/connector/annotations.ts'
+import { helperReference } from '../../src/connector/helpers/reference.ts'
+import * as helpers from '../../src/connector/index.ts'
 import { createApp } from '../helpers/app.ts'
 import { bodySchemaOf, documentOf, itemOf, operationOf } from '../helpers/swagger.ts'
 
@@ -245,12 +246,12 @@ test('every extension of the helpers is in the document, where it belongs, with 
 })
 
 function helpersWrite (): string[] {
-  return [...new Set(helpers.helperReference.flatMap(({ writes }) => writes))]
+  return [...new Set(helperReference.flatMap(({ writes }) => writes))]
 }
 
 test('the reference of the helpers names each, and what it writes', async (t) => {
   const takesNothing = { x: {} as never }
-  const called = new Map(helpers.helperReference.map((entry) => [entry.call.replace(/\(.*/, ''), entry]))
+  const called = new Map(helperReference.map((entry) => [entry.call.replace(/\(.*/, ''), entry]))
   const apart = ['fromInput', 'selectedItem', 'lintDocument', 'describeFinding']
   const exported = Object.entries(helpers).filter(([name, value]) => typeof value === 'function' && !apart.includes(name))
   t.same([...called.keys()].sort(), exported.map(([name]) => name).sort())

@@ -64,10 +64,10 @@ export function describeOperation (describing: Describing): DescribedOperation {
 
 /** The schemas that a decorator knows, made JSON Schema by the host. */
 function readableDescription (description: OperationDescription | undefined, toJsonSchema: (schema: unknown) => unknown): OperationDescription | undefined {
-  switch (description?.kind) {
+  if (description === undefined) return undefined
+  switch (description.kind) {
     case 'asyncAction': return { ...description, result: toJsonSchema(description.result) }
     case 'pollingTrigger': return { ...description, item: toJsonSchema(description.item) }
-    case undefined: return undefined
     default: return { ...description, payload: toJsonSchema(description.payload) }
   }
 }
