@@ -88,7 +88,7 @@ test('in production a loopback address taken from the request is a 500 and one l
   const refused = await order(app, { flavour: 'lemon' }, { host: 'localhost:3000' })
   t.equal(refused.statusCode, 500)
   t.match(refused.json(), { error: { code: 'LoopbackBaseUrl', message: /Set the baseUrl option, or let Fastify trust the proxy/ } })
-  t.equal(logs.filter(({ level }) => level >= 40).length, 1)
+  t.equal(logs.filter(({ level }) => level >= 50).length, 1)
   t.same(await app.logicApps.jobs.list(), [])
   t.equal((await order(app, { flavour: 'lemon' }, { host: 'cakes.contoso.com' })).statusCode, 202)
 })

@@ -12,7 +12,7 @@ async function fail (t: Parameters<typeof createApp>[0], error: unknown, options
   return { ...parts, id: idOf(accepted), polled: await poll(parts.app, accepted), operation: await readOperation(parts.app, accepted) }
 }
 
-const causesOf = ({ logs }: Pick<TestApp, 'logs'>) => logs.filter(({ level }) => level >= 40).map(({ err }) => (err as { message?: string } | undefined)?.message)
+const causesOf = ({ logs }: Pick<TestApp, 'logs'>) => logs.filter(({ level, warnings }) => level >= 40 && warnings === undefined).map(({ err }) => (err as { message?: string } | undefined)?.message)
 
 test('a JobError is shown as given: code, message, status and details', async (t) => {
   const error = new JobError('CakeBurnt', 'The cake burnt.', { statusCode: 409, details: { minutes: [30, null] }, cause: new Error('the oven') })
