@@ -38,7 +38,7 @@ export const orders: FastifyPluginAsyncTypebox = async (app) => {
   app.pollingTrigger('/triggers/orders', {
     schema: {
       operationId: 'PollOrders',
-      summary: 'When orders are placed (polling)',
+      summary: 'When orders are placed, by polling',
       description: 'Starts a workflow with the orders since the last poll, all or those of one flavour.',
       querystring: Type.Object(ofFlavour)
     },
@@ -49,7 +49,7 @@ export const orders: FastifyPluginAsyncTypebox = async (app) => {
   app.pollingTrigger('/triggers/orders/next', {
     schema: {
       operationId: 'PollNextOrder',
-      summary: 'When an order is placed (polling, one by one)',
+      summary: 'When an order is placed, by polling one by one',
       description: 'Starts a workflow for each order, with the order\'s id as its tracking id.'
     },
     topic,

@@ -21,7 +21,7 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
   const route = triggerRouteOf(options)
   const item: unknown = isTopicTrigger(options) ? options.topic.eventSchema : options.item
   parts.registry.declare(operationId, `GET ${instance.prefix}${path}`)
-  parts.registry.addPollingTrigger({ kind: 'pollingTrigger', operationId, mode, item })
+  parts.describe(operationId, { kind: 'pollingTrigger', mode, item })
   const source = isTopicTrigger(options)
     ? createTopicSource({ ...options, scanLimit: settings.scanLimit }, parts.topicLog)
     : createHostSource(instance, path, options, settings, parts)

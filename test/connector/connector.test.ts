@@ -4,6 +4,8 @@ import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
 import { test } from 'tap'
 import { dynamicValues } from '../../src/connector/index.ts'
+import { fastifyLogicApps } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createApp, createServer } from '../helpers/app.ts'
 import { addCakes } from '../helpers/cakes.ts'
 import { checkDocument, operationOf, parameterOf } from '../helpers/swagger.ts'
@@ -105,9 +107,11 @@ for (const order of ['before', 'after']) {
     addAll(alone)
     await alone.ready()
 
-    const { app } = await createApp(t, { connector: order === 'before' ? {} : { path: '/connector.json' } })
-    // Before or after the routes of ours are there, but before the host's own.
-    await app.register(swagger, { openapi: {} })
+    const { app } = createServer()
+    t.teardown(() => app.close())
+    if (order === 'before') await app.register(swagger, { openapi: {} })
+    await app.register(fastifyLogicApps, { store: sqliteStore({ file: ':memory:' }), baseUrl: 'https://api.example' })
+    if (order === 'after') await app.register(swagger, { openapi: {} })
     addAll(app)
     await app.ready()
     t.same(app.swagger(), alone.swagger())

@@ -61,6 +61,10 @@ test('rule 4: the callback URL is a string, required, internal by itself (openap
 test('rule 5: triggers say their kind, and actions do not (openapi 0.5)', async (t) => {
   const document = await bakeryOf(t)
   t.equal(operationOf(document, 'OnOrderPlaced')['x-ms-trigger'], 'single')
+  t.equal(operationOf(document, 'PollNextOrder')['x-ms-trigger'], 'single')
+  t.equal(operationOf(document, 'PollOrders')['x-ms-trigger'], 'batch')
+  t.match(operationOf(document, 'PollOrders').responses!['200']!.schema, { properties: { value: { type: 'array' } } })
+  t.same(Object.keys(operationOf(document, 'PollOrders').responses!['200']!.schema!.properties!), ['value'], 'the list is the only property, or splitOn is not set')
   for (const id of ['BakeCake', 'BakeCakeAndCall', 'ListFlavours']) t.notOk('x-ms-trigger' in operationOf(document, id))
 })
 

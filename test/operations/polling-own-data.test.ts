@@ -282,7 +282,7 @@ test('a state that no longer fits the schema goes to upgradeState', async (t) =>
   const refused = await without.app.inject(url)
   t.equal(refused.statusCode, 400)
   t.match(refused.json(), { error: { code: 'InvalidTriggerState' } })
-  t.match(without.logs.find(({ level }) => level === 40), { fault: /^it does not fit the schema of this version: \/ must be object\. Declare upgradeState to take states of earlier ones$/ })
+  t.match(without.logs.find(({ level, warnings }) => level === 40 && warnings === undefined), { fault: /^it does not fit the schema of this version: \/ must be object\. Declare upgradeState to take states of earlier ones$/ })
 
   for (const [upgradeState, reason] of [[() => { throw new Error('odd upgrade') }, /upgradeState\(\) failed.*odd upgrade/s], [() => ({ last: 'x' }), /the state of upgradeState\(\) does not fit/], [() => undefined, /the state of upgradeState\(\) is missing/]] as const) {
     const broken = await open(upgradeState)

@@ -22,7 +22,7 @@ test('a changed state is a 400, logged with the remedy', async (t) => {
     t.match(errorOf(refused).message, /poll the URL without it to begin anew/)
     t.equal(refused.headers.location, undefined)
   }
-  t.match(logs.filter(({ level }) => level === 40), Array(8).fill({ operationId: 'PollOrders', fault: String, msg: /save the workflow again, so that it begins anew\. After a change of `secret`/ }))
+  t.match(logs.filter(({ level, warnings }) => level === 40 && warnings === undefined), Array(8).fill({ operationId: 'PollOrders', fault: String, msg: /save the workflow again, so that it begins anew\. After a change of `secret`/ }))
   t.equal((await app.inject(url)).statusCode, 202)
 })
 
@@ -118,7 +118,7 @@ test('a query schema is left as it is where it is none that a parameter can be a
 })
 
 test('where the host set its own compilers, its schemas are its own', async (t) => {
-  const { app } = await createApp(t)
+  const { app } = await createApp(t, { connector: { toJsonSchema: (schema) => 'own' in (schema as object) ? { type: 'object' } : schema } })
   const seen: [{ own?: string }, unknown][] = []
   await app.register(async (scope) => {
     scope.setValidatorCompiler(({ schema }) => (value) => {

@@ -1,3 +1,4 @@
+import { stateParameter } from '../../protocol/trigger-url.ts'
 import type { OperationDescription, ConnectorRoute } from '../operation.ts'
 import { isForAuthors } from '../operation.ts'
 import { convertSchema, type Position } from '../schema/convert.ts'
@@ -30,13 +31,13 @@ const notificationContent = 'x-ms-notification-content'
 export function describeOperation (describing: Describing): DescribedOperation {
   const { route, conversion, toJsonSchema } = describing
   const description = readableDescription(describing.description, toJsonSchema)
-  const schema = Object.fromEntries(Object.entries(route.schema).map(([part, value]) => [part, partNames.includes(part) ? readable(value, part, toJsonSchema) : value]))
+  const schema = Object.fromEntries(Object.entries(route.schema).map(([part, value]) => [part, partNames.includes(part) && value !== undefined ? readable(value, part, toJsonSchema) : value]))
   const at = (part: string): Position => ({ conversion, scope: { roots: [], shared: route.shared() }, path: part })
   const body = convertBody(schema.body, listOf(schema.consumes), at('body'))
   const hidden = apiKeyNames(describing)
   const parameters = [
     ...convertParameters(schema.params, 'path', at('params')),
-    ...convertParameters(schema.querystring ?? schema.query, 'query', at('querystring')),
+    ...withState(convertParameters(schema.querystring ?? schema.query, 'query', at('querystring')), route.role),
     ...convertParameters(schema.headers, 'header', at('headers')),
     ...body.parameters
   ].filter((parameter) => !hidden.has(keyOf(parameter)))
@@ -65,10 +66,11 @@ export function describeOperation (describing: Describing): DescribedOperation {
 /** The schemas that a decorator knows, made JSON Schema by the host. */
 function readableDescription (description: OperationDescription | undefined, toJsonSchema: (schema: unknown) => unknown): OperationDescription | undefined {
   if (description === undefined) return undefined
+  const given = (schema: unknown): unknown => schema === undefined ? undefined : toJsonSchema(schema)
   switch (description.kind) {
-    case 'asyncAction': return { ...description, result: toJsonSchema(description.result) }
-    case 'pollingTrigger': return { ...description, item: toJsonSchema(description.item) }
-    default: return { ...description, payload: toJsonSchema(description.payload) }
+    case 'asyncAction': return { ...description, result: given(description.result) }
+    case 'pollingTrigger': return { ...description, item: given(description.item) }
+    default: return { ...description, payload: given(description.payload) }
   }
 }
 
@@ -93,6 +95,16 @@ const listOf = (value: unknown): string[] => Array.isArray(value) ? value.map(St
 function triggerOf (description: OperationDescription | undefined, role: ConnectorRoute['role']): SwaggerExtensions {
   if (description?.kind === 'webhookTrigger' && role === 'subscribe') return { 'x-ms-trigger': 'single' }
   return description?.kind === 'pollingTrigger' && role === 'poll' ? { 'x-ms-trigger': description.mode } : {}
+}
+
+/**
+ * The state of a polling trigger stands in the `Location` that the engine follows (engine 3.6): its author neither fills it
+ * in nor sees it. Marked here and not in the route's schema, since a host's own validator may be strict.
+ */
+function withState (parameters: SwaggerParameter[], role: ConnectorRoute['role']): SwaggerParameter[] {
+  if (role !== 'poll') return parameters
+  const written = parameters.find(({ name }) => name === stateParameter) ?? { name: stateParameter, in: 'query', type: 'string', 'x-ms-summary': 'Trigger state' }
+  return [...parameters.filter(({ name }) => name !== stateParameter), { ...written, 'x-ms-visibility': 'internal' }]
 }
 
 /** A key that the connection sends is no input of the author (openapi 4, apiKey header). Header names have no case. */

@@ -64,7 +64,7 @@ export const operationRules: LintRule[] = [
         if (isInternal) continue
         if (typeof summary !== 'string' || summary === '') report(place, 'has no summary', id)
         else if (summary.length > 80) report(place, `has a summary of ${summary.length} characters`, id)
-        else if (summary.includes('/') || !/[\p{L}\p{N})]$/u.test(summary)) report(place, `has the summary "${summary}"`, id)
+        else if (summary.includes('/') || !/[\p{L}\p{N}]$/u.test(summary)) report(place, `has the summary "${summary}"`, id)
       }
     }
   },
