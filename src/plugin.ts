@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { createCallbackSender } from './callbacks/sender.ts'
 import { createConnector } from './connector/connector.ts'
 import { defaultStore } from './default-store.ts'
+import { describing, unopenedStore } from './describing.ts'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
 import { allowAnnotations } from './operations/allow-annotations.ts'
 import { addAsyncAction } from './operations/async-action.ts'
@@ -45,7 +46,8 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   allowAnnotations(app, log)
 
   // The store is open before the first route is declared: a bad database stops the app here, with its reason.
-  const store = options.store ?? defaultStore(log)
+  const tell = describing()
+  const store = tell === undefined ? options.store ?? defaultStore(log) : unopenedStore()
   const identity = await store.open({ clock, log, leaseMs, deliveryRetentionMs: toMs(callbacks.retentionSeconds), wake: () => runners?.storeChanged() })
   app.addHook('onClose', async () => { await store.close() })
   const secrets = options.secrets ?? await identity.localSecret?.().then((secret) => [secret])
@@ -84,7 +86,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     callbackDelayMs: toMs(callbacks.delaySeconds),
     onOwed: () => runners?.deliveries.wake()
   })
-  const runners = options.runners ? createRunners() : undefined
+  const runners = options.runners && tell === undefined ? createRunners() : undefined
 
   function createRunners () {
     const deliveries = createDeliveryRunner({
@@ -135,6 +137,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
 
   // What is told of it all: the document that designers read.
   const connector = createConnector({ options: options.connector, baseUrl: typeof options.baseUrl === 'string' ? options.baseUrl : undefined, log })
+  tell?.(connector.description)
 
   // What the host sees.
   const parts: OperationParts = {

@@ -1,8 +1,11 @@
 import { check } from './check/command.ts'
+import { diff } from './diff/command.ts'
+import { exportConnector } from './export/command.ts'
+import { lint } from './lint/command.ts'
 import { exitCodes, UsageError, type Command, type CommandIo } from './command.ts'
 
 /** Every command. A new one is a line here and a folder beside. */
-const commands: Record<string, Command> = { check }
+const commands: Record<string, Command> = { check, diff, export: exportConnector, lint }
 
 const list = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`).join('\n')
 const help = `Usage: fastify-logic-apps COMMAND [OPTIONS]

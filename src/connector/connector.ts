@@ -2,7 +2,7 @@ import { ConnectorUnavailableError, InvalidConnectorError } from '../errors.ts'
 import type { CheckedConnectorOptions } from './connector-options.ts'
 import type { OperationComplaint } from './document/document.ts'
 import { describeFinding, errorsFirst, type LintFinding } from './lint/finding.ts'
-import type { ConnectorRoute, OperationDescription } from './operation.ts'
+import { patternOf, type ConnectorRoute, type OperationDescription, type OperationPatterns } from './operation.ts'
 import type { SwaggerDocument } from './swagger.ts'
 
 export interface SwaggerOptions {
@@ -23,6 +23,12 @@ export interface ConnectorDocuments {
   findings (): LintFinding[]
 }
 
+/** What a connector's bundle is made of: plain data. */
+export interface ConnectorDescription {
+  document: SwaggerDocument
+  patterns: OperationPatterns
+}
+
 export interface Connector extends ConnectorDocuments {
   addRoute (route: ConnectorRoute): void
   /** What a decorator knows of its operation, before or after its routes are there. */
@@ -35,6 +41,8 @@ export interface Connector extends ConnectorDocuments {
   prepare (): Promise<void>
   /** As `swagger()`, shared: not to be changed. */
   render (baseUrl: string | undefined): SwaggerDocument
+  /** The document, and how its operations are called. @throws {ConnectorUnavailableError} @throws {InvalidConnectorError} */
+  description (baseUrl: string | undefined): ConnectorDescription
 }
 
 interface ConnectorParts {
@@ -83,6 +91,10 @@ export function createConnector ({ options, baseUrl: ownBaseUrl, log }: Connecto
     },
 
     render,
+    description: (baseUrl) => ({
+      document: structuredClone(render(baseUrl)),
+      patterns: Object.fromEntries([...descriptions].map(([operationId, description]) => [operationId, patternOf(description)]))
+    }),
     swagger: ({ baseUrl } = {}) => structuredClone(render(baseUrl)),
     findings: () => structuredClone(prepared().findings)
   }

@@ -4,8 +4,28 @@ export type OperationRole = 'start' | 'status' | 'operation' | 'cancel' | 'subsc
 /** What a decorator knows of its operation and the route's schema does not say. */
 export type OperationDescription =
   | { kind: 'asyncAction', /** JSON Schema of the result. */ result: unknown }
-  | { kind: 'webhookAction' | 'webhookTrigger', /** JSON Schema of the callback's body. */ payload: unknown, callbackUrl: CallbackUrlPlace }
+  | { kind: 'webhookAction', /** JSON Schema of the callback's body. */ payload: unknown, callbackUrl: CallbackUrlPlace, /** How long the job may take by its own options. */ jobSeconds: number }
+  | { kind: 'webhookTrigger', /** JSON Schema of the callback's body. */ payload: unknown, callbackUrl: CallbackUrlPlace }
   | { kind: 'pollingTrigger', mode: 'single' | 'batch', /** JSON Schema of one item. */ item: unknown }
+
+/** The same without its schemas, which the document has: plain data. */
+export type OperationPattern =
+  | { kind: 'asyncAction' }
+  | { kind: 'webhookAction', callbackUrl: CallbackUrlPlace, jobSeconds: number }
+  | { kind: 'webhookTrigger', callbackUrl: CallbackUrlPlace }
+  | { kind: 'pollingTrigger', mode: 'single' | 'batch' }
+
+/** By operationId. */
+export type OperationPatterns = Record<string, OperationPattern>
+
+export function patternOf (description: OperationDescription): OperationPattern {
+  switch (description.kind) {
+    case 'asyncAction': return { kind: description.kind }
+    case 'pollingTrigger': return { kind: description.kind, mode: description.mode }
+    case 'webhookTrigger': return { kind: description.kind, callbackUrl: description.callbackUrl }
+    case 'webhookAction': return { kind: description.kind, callbackUrl: description.callbackUrl, jobSeconds: description.jobSeconds }
+  }
+}
 
 /** Where a subscribe call holds the callback URL. Connectors know the first form alone (engine 4.2). */
 export interface CallbackUrlPlace {

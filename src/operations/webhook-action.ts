@@ -16,7 +16,14 @@ export function addWebhookAction (instance: FastifyInstance, path: string, optio
   const operation = declareJobOperation(instance, path, jobOptions, handler, parts, parts.callbackDelayMs)
   const { operationId } = operation
   assertCallbackSchema(options.result, `results of ${operationId}`)
-  parts.describe(operationId, { kind: 'webhookAction', payload: options.result, callbackUrl: callbackPlace(callbackUrl) })
+  const { timeoutMs, retries = 0 } = operation.settings
+  parts.describe(operationId, {
+    kind: 'webhookAction',
+    payload: options.result,
+    callbackUrl: callbackPlace(callbackUrl),
+    // The plugin's limit for deferred jobs, a month, says nothing of this one.
+    jobSeconds: timeoutMs / 1000 * (1 + retries) + (options.deferTimeoutSeconds ?? 0)
+  })
 
   addSubscribe(instance, path, {
     ...operation,
