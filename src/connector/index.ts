@@ -1,6 +1,6 @@
 /*
- * `fastify-logic-apps/connector`: annotations for schemas, routes and the document, each an object to be spread in, and
- * the lint for any Swagger document.
+ * `fastify-logic-apps/connector`: annotations for schemas, routes and the document, each an object to be spread in; and for
+ * any Swagger document the lint, what changed in it, and its bundle.
  */
 export {
   dynamicSchema, dynamicTree, dynamicValues, fromInput, selectedItem
@@ -26,4 +26,8 @@ export { describeFinding, type LintFinding } from './lint/finding.ts'
 export { lintDocument } from './lint/lint.ts'
 export { lintRules } from './lint/rules.ts'
 export type { LintRule, Report, Severity } from './lint/rule.ts'
+export { createBundle, type BundleFile, type BundleOptions } from './bundle/bundle.ts'
+export { changeKinds, describeChange, type Change, type ChangeKind } from './diff/change.ts'
+export { diffDocuments } from './diff/diff.ts'
+export type { CallbackUrlPlace, OperationPattern, OperationPatterns } from './operation.ts'
 export type * from './swagger.ts'

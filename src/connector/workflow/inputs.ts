@@ -39,7 +39,7 @@ export function inputsOf (callable: CallableOperation): CallInputs {
   const fields = fieldsOf(callable)
   const isOfTrigger = isTrigger(callable.kind)
   const expressionOf = ({ asked }: Field): string => isOfTrigger ? `parameters(${quoted(asked)})` : `triggerBody()?[${quoted(asked)}]`
-  const asks = (field: Field): boolean => !isInternalThing(field.schema) && field.schema.readOnly !== true
+  const asks = ({ schema }: Field): boolean => !isInternalThing(schema) && schema.readOnly !== true && withCallbackUrl(callable.view.follow, schema) === undefined
   const isSaid = (field: Field): boolean => isInternalThing(field.schema)
     ? field.required && field.schema.default !== undefined
     : asks(field) && (field.required || field.schema.default !== undefined)
@@ -145,12 +145,11 @@ function withCallbackUrl (follow: CallableOperation['view']['follow'], schema: S
 }
 
 function requestSchemaOf ({ view }: CallableOperation, fields: Field[]): object {
-  const asked = fields.filter(({ schema }) => withCallbackUrl(view.follow, schema) === undefined)
-  if (asked.length === 0) return {}
-  const required = asked.filter(({ required, schema }) => required && schema.default === undefined).map(({ asked }) => asked)
+  if (fields.length === 0) return {}
+  const required = fields.filter(({ required, schema }) => required && schema.default === undefined).map(({ asked }) => asked)
   return {
     type: 'object',
-    properties: Object.fromEntries(asked.map(({ asked, schema }) => [asked, plainSchema(view, schema)])),
+    properties: Object.fromEntries(fields.map(({ asked, schema }) => [asked, plainSchema(view, schema)])),
     ...(required.length === 0 ? {} : { required })
   }
 }
