@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { rules, ruleOf, type RuleId } from '../src/cli/check/rules.ts'
 import { connectorOptionsSchema } from '../src/connector/connector-options.ts'
+import { changeKinds } from '../src/connector/diff/change.ts'
 import { helperReference } from '../src/connector/helpers/reference.ts'
 import { lintRules } from '../src/connector/lint/rules.ts'
 import { pollTriggerOptionsSchema, topicTriggerOptionsSchema, triggerOptionsSchema } from '../src/operations/trigger-options.ts'
@@ -28,7 +29,7 @@ interface PropertySchema {
   anyOf?: PropertySchema[]
 }
 
-const pages = ['options.md', 'decorators.md', 'testing.md', 'check.md', 'connector.md']
+const pages = ['options.md', 'decorators.md', 'testing.md', 'check.md', 'connector.md', 'connector-commands.md']
 const sources: Record<string, () => string> = {
   optionsSchema: () => tableOf(optionsSchema.properties),
   callbackOptionsSchema: () => tableOf(callbackOptionsSchema.properties),
@@ -38,6 +39,7 @@ const sources: Record<string, () => string> = {
   connectorOptionsSchema: () => tableOf(connectorOptionsSchema.properties as Record<string, PropertySchema>),
   helperReference: tableOfHelpers,
   lintRules: tableOfRules,
+  changeKinds: tableOfChanges,
   profiles: profileTable,
   quirks: quirkTable,
   unknowns: unknownTable,
@@ -67,6 +69,11 @@ function tableOfHelpers (): string {
 function tableOfRules (): string {
   const rows = lintRules.map(({ id, severity, asks, mend }) => `| \`${id}\` | ${severity} | ${asks} | ${mend} |\n`)
   return `| rule | severity | asks for | mend |\n|---|---|---|---|\n${rows.join('')}`
+}
+
+function tableOfChanges (): string {
+  const rows = Object.entries(changeKinds).map(([kind, { severity, means }]) => `| \`${kind}\` | ${severity} | ${means} |\n`)
+  return `| change | | what it is |\n|---|---|---|\n${rows.join('')}`
 }
 
 function tableOf (properties: Record<string, PropertySchema>): string {
