@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import { test, type Test } from 'tap'
 import { buildApp } from '../../examples/bakery/app.ts'
-import { describeFinding, type SwaggerDocument, type SwaggerOperation, type SwaggerSchema } from '../../src/connector/index.ts'
+import { describeFinding, dynamicSchema, type SwaggerDocument, type SwaggerOperation, type SwaggerSchema } from '../../src/connector/index.ts'
 import { createApp } from '../helpers/app.ts'
 import { bodySchemaOf, checkDocument, documentOf, itemOf, operationOf, parameterOf } from '../helpers/swagger.ts'
 import { createTempDir } from '../helpers/temp-dir.ts'
@@ -69,10 +69,16 @@ test('rule 5: triggers say their kind, and actions do not (openapi 0.5)', async 
 })
 
 test('rule 6: an async action has its result on the 200, and no other schema (openapi 0.6)', async (t) => {
-  const { responses } = operationOf(await bakeryOf(t), 'BakeCake')
+  const document = await bakeryOf(t)
+  const { responses } = operationOf(document, 'BakeCake')
   t.same(Object.keys(responses!), ['200', '202'])
   t.ok(responses!['200']!.schema!.properties!.cakeId)
   t.notOk(responses!['202']!.schema)
+  // Without responses the designer throws, and a schema beside that of the 200 could be taken for the output.
+  for (const { operationId, responses } of operationsOf(document)) {
+    t.ok(Object.keys(responses!).length > 0, operationId!)
+    t.ok(Object.values(responses!).filter(({ schema }) => schema !== undefined).length <= 1, operationId!)
+  }
 })
 
 test('rule 7: labels are x-ms-summary of parameters and title of properties; no object has one by itself (openapi 0.7)', async (t) => {
@@ -90,13 +96,24 @@ test('rule 8: dynamic values are there in both forms (openapi 0.8)', async (t) =
   const { flavour } = bodySchemaOf(await bakeryOf(t), 'BakeCake').properties!
   t.match(flavour, { type: 'string', 'x-ms-dynamic-values': { operationId: 'ListFlavours' }, 'x-ms-dynamic-list': { operationId: 'ListFlavours' } })
   t.notOk('enum' in flavour!, 'and no list of fixed values beside them')
+
+  const { app } = await createApp(t)
+  app.get('/form', { config: { logicApps: true }, schema: { operationId: 'GetForm', response: { 200: Type.Object({ properties: Type.Object({}) }) } } }, () => ({ properties: {} }))
+  app.post('/x', { config: { logicApps: true }, schema: { operationId: 'X', body: Type.Object({}, dynamicSchema({ operationId: 'GetForm', schema: 'properties' })) } }, () => ({}))
+  t.match(bodySchemaOf(await documentOf(t, app), 'X'), { 'x-ms-dynamic-schema': { operationId: 'GetForm' }, 'x-ms-dynamic-properties': { operationId: 'GetForm' } })
 })
 
 test('rule 9: one type, and none of what is not read (openapi 0.9)', async (t) => {
   const { app } = await createApp(t)
   const body = Type.Object({ a: Type.Union([Type.String(), Type.Null()]), b: Type.Union([Type.Literal('x'), Type.Literal('y')]), c: Type.Unsafe({ type: ['integer', 'null'] }) })
-  app.post('/x', { config: { logicApps: true }, schema: { operationId: 'X', body } }, () => ({}))
-  t.same(bodySchemaOf(await documentOf(t, app), 'X').properties, { a: { type: 'string', 'x-nullable': true }, b: { type: 'string', enum: ['x', 'y'] }, c: { type: 'integer', 'x-nullable': true } })
+  // In a query the designer would drop what has no type or several.
+  const querystring = Type.Object({ d: Type.Optional(Type.Union([Type.String(), Type.Null()])), e: Type.Enum(['x', 'y']) })
+  app.post('/x', { config: { logicApps: true }, schema: { operationId: 'X', body, querystring } }, () => ({}))
+  const document = await documentOf(t, app)
+  t.match(parameterOf(document, 'X', 'd'), { in: 'query', type: 'string' })
+  t.match(parameterOf(document, 'X', 'e'), { in: 'query', type: 'string', enum: ['x', 'y'] })
+  t.notMatch(JSON.stringify(document), /"(?:anyOf|oneOf|allOf|const|nullable)"/)
+  t.same(bodySchemaOf(document, 'X').properties, { a: { type: 'string', 'x-nullable': true }, b: { type: 'string', enum: ['x', 'y'] }, c: { type: 'integer', 'x-nullable': true } })
 })
 
 test('rule 10: bodies are required; what labels and hides the whole is on the parameter (openapi 0.10)', async (t) => {
@@ -109,6 +126,7 @@ test('rule 10: bodies are required; what labels and hides the whole is on the pa
 
 test('rule 11: path parameters are required and encoded once; parameters are never left out (openapi 0.11)', async (t) => {
   const document = await bakeryOf(t)
+  for (const item of Object.values(document.paths)) t.notOk('parameters' in item)
   for (const { operationId, parameters } of operationsOf(document)) {
     t.ok(Array.isArray(parameters), operationId!)
     for (const parameter of parameters!.filter((one) => one.in === 'path')) t.match(parameter, { required: true, type: 'string', 'x-ms-url-encoding': 'single' })
