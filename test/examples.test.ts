@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -21,6 +21,8 @@ interface Example {
 /** Runs a file of examples/ in a folder of its own, which also is where its temporary files go. */
 function run (t: Test, file: string, env: Record<string, string> = {}): Example {
   const folder = createTempDir(t)
+  // For an example that starts PostgreSQL, which does not run as root.
+  chmodSync(folder, 0o755)
   const child = spawn(process.execPath, [join(import.meta.dirname, '../examples', file)], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -386,3 +388,22 @@ for (const [file, passed] of [['testing/with-node-test.ts', /^\S+ pass 4$/m], ['
     t.match(example.output(), passed)
   })
 }
+
+t.test('two bakeries on one database: every pattern crosses them, and what a killed one had in hand goes on at the other', async (t) => {
+  const example = run(t, 'two-replicas/main.ts')
+  t.same(await example.ended, { code: 0, signal: null }, 'ends with 0', { output: example.output() })
+  const output = example.output()
+  for (const line of [
+    /POST \/cakes {2}.*"Across".*\n +-> 202 from ([AB])[^]*-> 200 from (?!nobody)[AB] .*"Across"/,
+    /-> 202 from ([AB]).*\n[^\n]*DELETE \/cakes\/jobs\/[\w-]{8}…\n +-> 204 from (?!\1)[AB]/,
+    /a bakery calls: POST \/cakes .*"Surprise"/,
+    /POST \/hooks\/orders .*\n +-> 201 from ([AB]) .*\n.*POST \/orders .*\n +-> 201 from (?!\1)[AB]/,
+    /a bakery calls: POST \/orders .*"A-1"/,
+    /GET \/triggers\/orders\n +-> 202 from ([AB])[^]*triggerState=[\w-]{8}…\n +-> 200 from (?!\1)[AB] .*"B-1".*"B-2"/,
+    /bakery A is gone\n[^]*-> 202 from B [^]*-> 200 from B .*"Twice"/,
+    /bakery B ended with 0\n\nAll as promised/
+  ]) t.match(output, line)
+  t.notMatch(output, /\/(jobs|operations|calls|hooks\/orders)\/[\w-]{9}/, 'no token is shown')
+  t.notMatch(output, /triggerState=[\w-]{9}/, 'no state is shown')
+  t.same(readdirSync(example.folder), [], 'the data is gone')
+})
