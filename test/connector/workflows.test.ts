@@ -4,7 +4,7 @@ import { test, type Test } from 'tap'
 import { createBundle, notificationUrl, type OperationPatterns, type SwaggerDocument, type SwaggerOperation, type SwaggerResponse, type SwaggerSchema, type SwaggerSecurityDefinition } from '../../src/connector/index.ts'
 import type { FastifyInstance } from 'fastify'
 import { describeOnly, type DescribedConnector } from '../../src/describing.ts'
-import { createApp, type GivenOptions } from '../helpers/app.ts'
+import { createApp } from '../helpers/app.ts'
 
 interface Step { type: string, inputs: Record<string, any>, [name: string]: unknown }
 interface Definition { triggers: Record<string, Step>, actions: Record<string, Step>, parameters?: Record<string, { type: string, defaultValue?: unknown }> }
@@ -24,10 +24,10 @@ const stepOf = (document: SwaggerDocument, form = 'http'): Step => {
 }
 
 /** The bundle of an app, with what its decorators know. */
-async function bundleOf (t: Test, add: (app: FastifyInstance) => void, options: GivenOptions = {}): Promise<(name: string) => Definition> {
+async function bundleOf (t: Test, add: (app: FastifyInstance) => void): Promise<(name: string) => Definition> {
   const connectors: DescribedConnector[] = []
   const end = describeOnly((connector) => { connectors.push(connector) })
-  const { app } = await createApp(t, options).finally(end)
+  const { app } = await createApp(t).finally(end)
   add(app)
   await app.ready()
   const { document, patterns } = connectors[0]!('https://api.example/v1')
@@ -227,6 +227,33 @@ test('webhooks that take the URL elsewhere: header, query, whole body; no connec
     t.ok(of(`Wait${place}.http-webhook`).actions.Did_it_fail, 'a failure is looked at all the same')
   }
   t.ok(of('Waitproperty.api-connection-webhook'))
+})
+
+test('what is exported subscribes and unsubscribes, wherever the callback URL stands', async (t) => {
+  const places = { header: { in: 'header', name: 'x-callback' }, query: { in: 'query', name: 'cb' }, body: { in: 'body' }, property: { in: 'property', name: 'reply' } } as const
+  const add = (app: FastifyInstance): void => {
+    for (const [place, callbackUrl] of Object.entries(places)) {
+      app.webhookTrigger(`/v1/${place}`, { schema: { operationId: `On${place}`, summary: 'Trigger' }, topic: app.logicApps.topic('orders'), callbackUrl })
+    }
+  }
+  const of = await bundleOf(t, (app) => { app.register(async (scope) => { add(scope) }) })
+  const { app } = await createApp(t)
+  add(app)
+  const url = 'https://prod-01.westeurope.logic.azure.com:443/workflows/0/triggers/T/versions/1/run?sp=%2Ftriggers%2FT&sig=abc'
+  /** As the engine sends it: a text as plain text (engine 1.25). */
+  const send = async ({ method, uri, headers, body }: { method: 'POST', uri: string, headers?: object, body?: object | string }): Promise<number> => {
+    const filled = JSON.parse(JSON.stringify({ headers, body }).replaceAll('@{listCallbackUrl()}', url)) as { headers?: Record<string, string>, body?: object | string }
+    const target = uri.replace('@{encodeURIComponent(listCallbackUrl())}', encodeURIComponent(url)).replace('https://api.example/v1', '')
+    const { statusCode } = await app.inject({ method, url: target, headers: { ...(typeof filled.body === 'string' ? { 'content-type': 'text/plain; charset=utf-8' } : {}), ...filled.headers }, ...(filled.body === undefined ? {} : { payload: filled.body }) })
+    return statusCode
+  }
+  for (const place of Object.keys(places)) {
+    const { subscribe, unsubscribe } = of(`On${place}.http-webhook`).triggers.Trigger!.inputs
+    t.equal(await send(subscribe), 201, place)
+    t.equal((await app.logicApps.subscriptions.list()).length, 1, place)
+    t.equal(await send(unsubscribe), 200, place)
+    t.equal((await app.logicApps.subscriptions.list()).length, 0, place)
+  }
 })
 
 test('a webhook action waits as long as its job may take, and a day for the callback', async (t) => {

@@ -30,7 +30,7 @@ test('a hook can read what a generated route is for', () => {
     const { logicApps: marked } = request.routeOptions.config
     if (typeof marked === 'object') {
       expect(marked.operationId).type.toBe<string>()
-      expect(marked.role).type.toBe<'start' | 'status' | 'operation' | 'cancel' | 'subscribe' | 'unsubscribe' | 'poll'>()
+      expect(marked.role).type.toBe<'start' | 'status' | 'operation' | 'cancel' | 'subscribe' | 'unsubscribe' | 'poll' | 'document'>()
     }
     expect(app.logicApps.isCapability(request)).type.toBe<boolean>()
   })
