@@ -24,6 +24,7 @@ try {
   }
   step('run as ESM', 'esm.mjs')
   step('run as CommonJS', 'commonjs.cjs')
+  for (const [name, file] of Object.entries<string>(manifest.bin)) step(`run the command ${name}`, join('node_modules', manifest.name, file), '--help')
 } finally {
   rmSync(project, { recursive: true, force: true })
 }
