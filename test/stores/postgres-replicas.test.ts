@@ -2,11 +2,9 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import pg from 'pg'
-import t, { test, type Test } from 'tap'
-import { fastifyLogicApps, type FastifyLogicAppsOptions } from '../../src/index.ts'
-import { postgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/index.ts'
+import t, { test } from 'tap'
 import { createManualClock } from '../../src/testing/index.ts'
-import { createServer, type TestApp } from '../helpers/app.ts'
+import { createDeployment, secret } from '../helpers/deployment.ts'
 import { createLatch } from '../helpers/latch.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
@@ -19,38 +17,7 @@ t.setTimeout(300_000)
  * What only several replicas have: whole apps on one database, in real time, as in production.
  */
 
-const secret = 'a secret of the tests, of 32 bytes and more'
 const start = Date.UTC(2026, 0, 1)
-
-/** `undefined` takes a default back. */
-type GivenStoreOptions = { [Name in keyof PostgresStoreOptions]?: PostgresStoreOptions[Name] | undefined }
-
-interface Deployment {
-  url: string
-  schema: string
-  /** Another replica, which starts when its `ready` is called. */
-  replica (options?: Partial<FastifyLogicAppsOptions>, store?: GivenStoreOptions): Promise<TestApp['app']>
-}
-
-async function createDeployment (t: Test): Promise<Deployment> {
-  const server = await startPostgres()
-  const schema = server.newSchema()
-  const apps: TestApp['app'][] = []
-  t.teardown(async () => {
-    await Promise.all(apps.map((app) => app.close()))
-    await server.drop(schema)
-  })
-  return {
-    url: server.url,
-    schema,
-    async replica (options = {}, store = {}) {
-      const { app } = createServer()
-      apps.push(app)
-      await app.register(fastifyLogicApps, { store: postgresStore({ connectionString: server.url, schema, ...store } as PostgresStoreOptions), secret, baseUrl: 'https://api.example', drainSeconds: 0, ...options })
-      return app
-    }
-  }
-}
 
 const bake = { schema: { operationId: 'Bake', summary: 'Bake', description: 'Bakes.' } }
 
