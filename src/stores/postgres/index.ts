@@ -32,6 +32,24 @@ export async function migratePostgres (options: Omit<PostgresStoreOptions, 'migr
   await store.close()
 }
 
+/**
+ * Moves what a SQLite file holds to an empty schema: jobs that are open or within retention, subscriptions, callbacks and
+ * the log, under their numbers, so that URLs that were handed out stay valid under the same `secret`. All or nothing.
+ * The file stays as it is; do not start an app on it again.
+ *
+ * @throws {InvalidOptionsError} @throws {InvalidDatabaseError} when the file is no store, or the schema is not empty.
+ * @throws {StoreUnavailableError} when a process has the file open, or PostgreSQL cannot be reached.
+ * @example await moveStore({ file: './data/logic-apps.db' }, { connectionString: process.env.DATABASE_URL })
+ */
+export async function moveStore (from: { file: string }, to: Omit<PostgresStoreOptions, 'migrate'>): Promise<MoveCounts> {
+  // Only now: whoever never moves loads no SQLite.
+  const move = await import('../move.ts')
+  return await move.moveStore(from, to)
+}
+
+/** How many of each were moved. */
+export interface MoveCounts { jobs: number, subscriptions: number, events: number, deliveries: number }
+
 /** For the moment that a migration takes. */
 const clock: Clock = {
   now: () => Date.now(),
