@@ -1,7 +1,8 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { Type } from 'typebox'
-// From the sources, so that it runs without a build. In your app these are 'fastify-logic-apps' and 'fastify-logic-apps/sqlite'.
+// From the sources, so that it runs without a build. In your app: 'fastify-logic-apps', 'fastify-logic-apps/connector' and 'fastify-logic-apps/sqlite'.
+import { connectorMetadata } from '../../src/connector/index.ts'
 import logicApps from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { openFolder } from './folder.ts'
@@ -30,11 +31,22 @@ const File = Type.Object({
 /** The file watcher, not listening yet. */
 export async function buildApp ({ folder: path, dataDir, baseUrl, settleSeconds = 2, now = Date.now, logger = false }: FileWatcherOptions): Promise<FastifyInstance> {
   const app = Fastify({ logger }).withTypeProvider<TypeBoxTypeProvider>()
-  await app.register(logicApps, { baseUrl, store: sqliteStore({ file: `${dataDir}/file-watcher.db` }) })
+  await app.register(logicApps, {
+    baseUrl,
+    store: sqliteStore({ file: `${dataDir}/file-watcher.db` }),
+    connector: {
+      info: {
+        title: 'File watcher',
+        description: 'Tells of files that are added to a folder or changed in it.',
+        contact: { name: 'Contoso', url: 'https://contoso.com', email: 'hello@contoso.com' }
+      },
+      ...connectorMetadata({ website: 'https://contoso.com', privacyPolicy: 'https://contoso.com/privacy', categories: ['Content and Files'] })
+    }
+  })
   const folder = openFolder(path, { settleMs: settleSeconds * 1000, now })
 
   app.pollingTrigger('/files', {
-    schema: { operationId: 'WatchFiles', summary: 'When a file is added or changed' },
+    schema: { operationId: 'WatchFiles', summary: 'When a file is added or changed', description: 'Starts a workflow for each file, with its content.' },
     mode: 'single',
     retryAfterSeconds: 15,
     state: Place,
