@@ -17,7 +17,7 @@ import type { ClaimedDelivery, DeliveryOutcome, DeliverySettlement, Store } from
 const pollMs = 5_000
 const heartbeatMs = 5_000
 /** Attempts that may be young at once. */
-const maxYoung = 256
+const maxYoung = 128
 /** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
 const youthMs = 250
 const maxSending = 2_000
