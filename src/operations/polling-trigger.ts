@@ -21,7 +21,6 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
   const route = triggerRouteOf(options)
   const item: unknown = isTopicTrigger(options) ? options.topic.eventSchema : options.item
   parts.registry.declare(operationId, `GET ${instance.prefix}${path}`)
-  parts.registry.addPollingTrigger({ kind: 'pollingTrigger', operationId, mode, item })
   const source = isTopicTrigger(options)
     ? createTopicSource({ ...options, scanLimit: settings.scanLimit }, parts.topicLog)
     : createHostSource(instance, path, options, settings, parts)
@@ -50,11 +49,15 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
   async function knownState ({ target, place }: TriggerRequest, poll: TriggerPoll): Promise<{ state: unknown } | undefined> {
     const [text, ...others] = target.states
     if (text === undefined) return undefined
-    const opened = others.length > 0 ? undefined : parts.triggerStates.open(text, place)
-    const accepted = opened === undefined ? { fault: others.length > 0 ? 'it was given more than once' : 'it was changed, or is of another trigger or secret' } : await source.accept(opened.state, poll)
+    const accepted = others.length > 0 ? { fault: 'it was given more than once' } : await acceptedState(text, place, poll)
     if (!('fault' in accepted)) return accepted
     poll.log.warn({ operationId, fault: accepted.fault }, 'a poll with an invalid triggerState is refused, and so will be those that follow: save the workflow again, so that it begins anew. After a change of `secret`, put the old one second in its list')
     throw new InvalidTriggerStateError()
+  }
+
+  async function acceptedState (text: string, place: TriggerRequest['place'], poll: TriggerPoll): ReturnType<TriggerSource['accept']> {
+    const opened = parts.triggerStates.open(text, place)
+    return opened === undefined ? { fault: 'it was changed, or is of another trigger or secret' } : await source.accept(opened.state, poll)
   }
 
   /** While the store is away nothing new can be known, and nothing is lost by waiting (design 3.5). */

@@ -1,15 +1,15 @@
-import { DuplicateOperationError } from '../errors.ts'
+import { DuplicateOperationError, InvalidOptionsError } from '../errors.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
 import type { EventSubscriber } from '../work/fan-out.ts'
 
-/** A polling trigger, as the connector document needs it. */
-export interface PollingTriggerRecord {
-  kind: 'pollingTrigger'
-  operationId: string
-  /** What a 200 holds: `{ value: [item] }`, or one item. */
-  mode: 'batch' | 'single'
-  /** JSON Schema of an item, if there is one. */
-  item: unknown
+/**
+ * @param what For the error: what is bound to it.
+ * @throws {InvalidOptionsError} where the schema has none.
+ */
+export function operationIdOf (options: { schema?: { operationId?: unknown } } | undefined, path: string, what: string): string {
+  const operationId = options?.schema?.operationId
+  if (typeof operationId === 'string' && operationId !== '') return operationId
+  throw new InvalidOptionsError(`${path}: schema.operationId is missing: ${what}, and the designer knows the operation by it`)
 }
 
 /** All operations of the app, by operationId. */
@@ -24,9 +24,6 @@ export interface Registry {
   addSubscriber (subscriber: EventSubscriber): void
   /** The operationIds of those that send callbacks. */
   readonly callingBack: ReadonlySet<string>
-  /** Those that are polled for what is new. */
-  readonly pollingTriggers: ReadonlyMap<string, PollingTriggerRecord>
-  addPollingTrigger (trigger: PollingTriggerRecord): void
   /** Calls back when all routes and schemas are known. */
   whenComplete (callback: () => void): void
   complete (): void
@@ -37,14 +34,11 @@ export function createRegistry (): Registry {
   const runnable = new Map<string, RunnableOperation>()
   const subscribers = new Map<string, EventSubscriber>()
   const callingBack = new Set<string>()
-  const pollingTriggers = new Map<string, PollingTriggerRecord>()
   const callbacks: (() => void)[] = []
   return {
     runnable,
     subscribers,
     callingBack,
-    pollingTriggers,
-    addPollingTrigger: (trigger) => { pollingTriggers.set(trigger.operationId, trigger) },
     declare (operationId, place) {
       const other = places.get(operationId)
       if (other !== undefined) throw new DuplicateOperationError(operationId, other, place)

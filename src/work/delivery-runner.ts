@@ -6,7 +6,7 @@ import type { IdCodec } from '../protocol/token.ts'
 import { ShutdownReason } from './attempt.ts'
 import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
 import { createClaimLoop } from './claim-loop.ts'
-import type { Clock } from './clock.ts'
+import { waitAtMost, type Clock } from './clock.ts'
 import { createHostGate } from './host-gate.ts'
 import { judgeAnswer, type JudgedAnswer } from './judge-answer.ts'
 import type { Logger } from './log.ts'
@@ -196,12 +196,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       // A claim under way may still bring deliveries.
       await stopClaiming()
       const drained = Promise.all(sending.values())
-      if (sending.size > 0) {
-        await new Promise<void>((resolve) => {
-          const cancel = clock.after(drainMs, resolve)
-          drained.then(() => { cancel(); resolve() })
-        })
-      }
+      if (sending.size > 0) await waitAtMost(clock, drainMs, drained)
       settler.release()
       for (const controller of sending.keys()) controller.abort(new ShutdownReason('the server is shutting down'))
       await drained

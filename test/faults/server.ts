@@ -1,12 +1,10 @@
 /* The server that fault tests kill: one async action. */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { fastifyLogicApps, JobError, RetryableError } from '../../src/index.ts'
-import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import { serveWhenTold } from './serve.ts'
+import { JobError, RetryableError } from '../../src/index.ts'
+import { createFolderApp, serveWhenTold } from './serve.ts'
 
 const TaskSchema = Type.Object({
   value: Type.String(),
@@ -25,11 +23,7 @@ export interface Run { id: string, attempt: number, value: string, pid: number, 
 if (process.argv[1] === import.meta.filename) serveWhenTold(createServer)
 
 async function createServer (folder: string): Promise<FastifyInstance> {
-  const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
-  await app.register(fastifyLogicApps, {
-    store: sqliteStore({ file: join(folder, 'work.db') }),
-    // The same wherever it listens: clients know where the servers are.
-    baseUrl: 'https://work.example',
+  const app = await createFolderApp(folder, {
     retryAfterSeconds: 1,
     drainSeconds: 1,
     // A campaign kills the same job more often than life does.
