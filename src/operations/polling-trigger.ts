@@ -33,7 +33,9 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
     const baseUrl = parts.baseUrl(request, 'poll')
     const locationOf = (state: unknown): string => urlOf(baseUrl, asked, state, operationId, parts)
     const { query, params, log } = request
-    const poll: TriggerPoll = { query, params, log, limit: mode === 'single' ? 1 : settings.maxItems, caller: callerOf(reply) }
+    const began = parts.clock.monotonic()
+    const leftOf = (ms: number): number => Math.max(began + ms - parts.clock.monotonic(), 0)
+    const poll: TriggerPoll = { query, params, log, limit: mode === 'single' ? 1 : settings.maxItems, leftOf, caller: callerOf(reply) }
 
     const known = await knownState(asked, poll)
     // Nothing that was there before counts as new (engine 3.6, 3.7, rule 9).

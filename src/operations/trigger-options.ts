@@ -19,7 +19,7 @@ export const topicTriggerOptionsSchema = Type.Object({
 })
 
 export const pollTriggerOptionsSchema = Type.Object({
-  timeoutSeconds: Type.Number({ exclusiveMinimum: 0, maximum: 115, default: 100, description: 'How long `start` and `poll` may take, in seconds. The engine itself waits 120.' })
+  timeoutSeconds: Type.Number({ exclusiveMinimum: 0, maximum: 115, default: 100, description: 'How long `start`, or `upgradeState` and `poll` together, may take, in seconds. The engine itself waits 120.' })
 })
 
 type TopicTrigger = TopicTriggerOptions<OperationSchema, unknown, unknown>
