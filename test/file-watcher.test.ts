@@ -114,6 +114,21 @@ t.test('what is deleted between polls is passed over, folders, links and hidden 
   t.same(names(), ['a.txt', 'c.txt'])
 })
 
+t.test('when all that was listed is deleted, or is a folder now, what came since is found', async (t) => {
+  const { poller, write, settle, names, file } = await watch(t)
+  await poller.poll()
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) write(name)
+  settle()
+  await poller.poll()
+  rmSync(file('b.txt'))
+  rmSync(file('c.txt'))
+  mkdirSync(file('c.txt'))
+  write('d.txt')
+  settle()
+  await poller.drain()
+  t.same(names(), ['a.txt', 'd.txt'])
+})
+
 t.test('a state survives that its own file is deleted', async (t) => {
   const { poller, write, settle, names, file } = await watch(t)
   await poller.poll()

@@ -63,19 +63,31 @@ export function openFolder (path: string, { settleMs, now }: Options): Folder {
     return found.sort(compare)
   }
 
+  /** The first that is still as it was listed. One that was deleted or renamed is not; one that was written again has a later place by now. */
+  async function firstOf (files: Listed[]): Promise<{ file: FoundFile, more: boolean } | undefined> {
+    for (const [index, file] of files.entries()) {
+      if (!await isUnchanged(file)) continue
+      const content = await readFile(join(path, file.name), 'utf8').catch(unlessGone)
+      if (content !== undefined && await isUnchanged(file)) return { file: { ...file, content }, more: index < files.length - 1 }
+    }
+    return undefined
+  }
+
+  async function isUnchanged ({ name, time }: Listed): Promise<boolean> {
+    const stats = await stat(join(path, name), { bigint: true }).catch(unlessGone)
+    return String(stats?.ctimeNs) === time
+  }
+
   return {
     // Nothing that is settled is new, and what is not settled yet comes later.
     now: () => ({ time: String(BigInt(Math.floor(now() - settleMs)) * 1_000_000n), name: '' }),
 
     async next (place, signal) {
-      const files = await filesAfter(place, signal)
-      for (const [index, file] of files.entries()) {
-        const content = await readFile(join(path, file.name), 'utf8').catch(unlessGone)
-        const stats = await stat(join(path, file.name), { bigint: true }).catch(unlessGone)
-        // Deleted or renamed since it was listed, or written again, and then it has a later place by now.
-        if (content !== undefined && String(stats?.ctimeNs) === file.time) return { file: { ...file, content }, more: index < files.length - 1 }
-      }
-      return { file: undefined, more: false }
+      const found = await firstOf(await filesAfter(place, signal))
+      if (found !== undefined) return found
+      // All that was left of the last list is gone, which says nothing of what came since.
+      listed = undefined
+      return await firstOf(await filesAfter(place, signal)) ?? { file: undefined, more: false }
     }
   }
 }

@@ -12,6 +12,8 @@ type Range = [ipaddr.IPv4 | ipaddr.IPv6, number]
 export interface AddressGuard {
   /** Whether a socket may be opened to this address. */
   isAllowed (address: string): boolean
+  /** The same of a URL's host where it is an address. A name is judged by `lookup`, when it is known where it leads. */
+  isAllowedHost (hostname: string): boolean
   /** `dns.lookup` for a socket: fails when the name leads to an address that is not allowed. */
   lookup: LookupFunction
 }
@@ -37,6 +39,10 @@ export function createAddressGuard (networks: readonly string[], lookup: SharedL
 
   return {
     isAllowed,
+    isAllowedHost (hostname) {
+      const literal = hostname.replace(/^\[|\]$/g, '')
+      return isIP(literal) === 0 || isAllowed(literal)
+    },
     lookup (hostname, options, callback) {
       lookup(hostname, { ...options, all: true }, (error, addresses) => {
         if (error !== null) return callback(error, '')

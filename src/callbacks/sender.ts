@@ -1,5 +1,4 @@
 import { createHmac } from 'node:crypto'
-import { isIP } from 'node:net'
 import { Agent, type Dispatcher } from 'undici'
 import type { CallbackUrl } from '../protocol/callback-url.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
@@ -40,9 +39,8 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
   const agent = dispatcher ?? new Agent({ connect: { lookup: guard.lookup, timeout: connectTimeoutMs }, connections: 64, pipelining: 1, keepAliveTimeout: 10_000 })
 
   async function post ({ url, id, body, now }: CallbackRequest, signal: AbortSignal): Promise<Omit<CallbackAnswer, 'durationMs'>> {
-    const literal = url.hostname.replace(/^\[|\]$/g, '')
     // A socket to an address asks no name server.
-    if (isIP(literal) !== 0 && !guard.isAllowed(literal)) throw new ForbiddenAddressError('callbacks may not go to this address')
+    if (!guard.isAllowedHost(url.hostname)) throw new ForbiddenAddressError('callbacks may not go to this address')
     const timestamp = String(Math.floor(now / 1000))
     const answer = await agent.request({
       origin: `${url.protocol}//${url.hostname}:${url.port}`,

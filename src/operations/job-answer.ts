@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { JobRecord, JobStatus } from '../work/store.ts'
+import { sendJson } from './json-text.ts'
 
 /** `Operation-Location`'s names, in every body (Azure REST guidelines, long-running operations). */
 const wireStatuses: Record<JobStatus, string> = {
@@ -34,38 +35,34 @@ export interface JobUrls {
   operationLocation: string
 }
 
-const json = 'application/json; charset=utf-8'
-/** Our texts are JSON already: Fastify would make a JSON string of them. */
-const asIs = (text: unknown): string => text as string
-
 /** 202: the engine polls `location` again after `retryAfterSeconds`. Both headers each time (engine 1.2, 1.8, rule 6). */
 export function answerAccepted (reply: FastifyReply, id: string, job: JobRecord, urls: JobUrls, retryAfterSeconds: number): FastifyReply {
-  return withPolling(reply, urls, retryAfterSeconds).send(JSON.stringify({ id, status: wireStatuses[job.status] }))
+  return sendJson(withPolling(reply, urls, retryAfterSeconds), JSON.stringify({ id, status: wireStatuses[job.status] }))
 }
 
 /** 201: subscribed. A DELETE of `location` ends it (engine 4.3). Never a 202, which might be polled (engine 2.6). */
 export function answerSubscribed (reply: FastifyReply, id: string, location: string): FastifyReply {
-  return reply.code(201).header('location', location).type(json).serializer(asIs).send(JSON.stringify({ id }))
+  return sendJson(reply.code(201).header('location', location), JSON.stringify({ id }))
 }
 
 /** What a poll of `Location` answers: 202 until the job ends, then its outcome, as if it had been synchronous (engine 1.2). */
 export function answerPoll (reply: FastifyReply, id: string, job: JobRecord, urls: () => JobUrls, retryAfterSeconds: number): FastifyReply {
-  if (job.endedAt === null) return withPolling(reply, urls(), retryAfterSeconds).send(JSON.stringify(statusDocument(id, job)))
+  if (job.endedAt === null) return sendJson(withPolling(reply, urls(), retryAfterSeconds), JSON.stringify(statusDocument(id, job)))
   return answerOutcome(reply, job)
 }
 
 export function answerOutcome (reply: FastifyReply, job: JobRecord): FastifyReply {
   if (job.failure !== null) {
     const { statusCode, ...error } = job.failure
-    return reply.code(statusCode).type(json).serializer(asIs).send(JSON.stringify({ error }))
+    return sendJson(reply.code(statusCode), JSON.stringify({ error }))
   }
   if (job.result === null) return reply.code(204).send()
-  return reply.code(200).type(json).serializer(asIs).send(job.result)
+  return sendJson(reply.code(200), job.result)
 }
 
 /** The store is away, but the token is genuine: the engine waits and no action fails (design 3.5; engine 1.13, 6.1). */
 export function answerUnknownYet (reply: FastifyReply, id: string, urls: JobUrls, retryAfterSeconds: number): FastifyReply {
-  return withPolling(reply, urls, retryAfterSeconds).send(JSON.stringify({ id, status: wireStatuses.running }))
+  return sendJson(withPolling(reply, urls, retryAfterSeconds), JSON.stringify({ id, status: wireStatuses.running }))
 }
 
 /**
@@ -74,7 +71,7 @@ export function answerUnknownYet (reply: FastifyReply, id: string, urls: JobUrls
  */
 export function answerOperation (reply: FastifyReply, id: string, job: JobRecord | undefined, retryAfterSeconds: number): FastifyReply {
   if (job === undefined || job.endedAt === null) reply.header('retry-after', retryAfterSeconds)
-  if (job === undefined) return reply.type(json).serializer(asIs).send(JSON.stringify({ id, status: wireStatuses.running }))
+  if (job === undefined) return sendJson(reply, JSON.stringify({ id, status: wireStatuses.running }))
   const document = statusDocument(id, job)
   if (job.failure !== null) {
     const { statusCode, ...error } = job.failure
@@ -82,7 +79,7 @@ export function answerOperation (reply: FastifyReply, id: string, job: JobRecord
   }
   const text = JSON.stringify(document)
   // The result is put in as the text it is kept as.
-  return reply.type(json).serializer(asIs).send(job.result === null ? text : `${text.slice(0, -1)},"result":${job.result}}`)
+  return sendJson(reply, job.result === null ? text : `${text.slice(0, -1)},"result":${job.result}}`)
 }
 
 function withPolling (reply: FastifyReply, { location, operationLocation }: JobUrls, retryAfterSeconds: number): FastifyReply {
@@ -90,8 +87,6 @@ function withPolling (reply: FastifyReply, { location, operationLocation }: JobU
     .header('location', location)
     .header('operation-location', operationLocation)
     .header('retry-after', retryAfterSeconds)
-    .type(json)
-    .serializer(asIs)
 }
 
 function statusDocument (id: string, job: JobRecord): Record<string, unknown> {

@@ -5,6 +5,7 @@ import { InvalidOptionsError } from '../errors.ts'
 import { assertFailureStatusCode } from '../protocol/failure-status.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
 import { monitorHooksFault } from './generated-route.ts'
+import { operationIdOf } from './registry.ts'
 import type { JobOptions, OperationSchema } from './types.ts'
 
 /** What holds for all jobs of the app, and which of it an operation can set for itself. */
@@ -57,10 +58,7 @@ export type JobSettings = Omit<RunnableOperation, 'operationId' | 'handler' | 'e
  * @throws {InvalidOptionsError} naming the operation and every fault.
  */
 export function jobSettings (options: JobOptions & { schema: OperationSchema }, defaults: JobDefaults, path: string): JobSettings {
-  const operationId = options?.schema?.operationId as unknown
-  if (typeof operationId !== 'string' || operationId === '') {
-    throw new InvalidOptionsError(`${path}: schema.operationId is missing: jobs are kept under it, and the designer knows the operation by it`)
-  }
+  const operationId = operationIdOf(options, path, 'jobs are kept under it')
   const own = Object.fromEntries(names.map((name) => [name, options[name]]).filter(([, value]) => value !== undefined)) as Pick<JobOptions, typeof names[number]>
   const faults = optionFaults(jobOptionsSchema.properties, own)
   if (options.context !== undefined && typeof options.context !== 'function') faults.push('context must be a function of the request')

@@ -22,9 +22,10 @@ export interface HostPolling {
 export function createPollSource ({ operationId, start, poll, upgradeState, timeoutMs, codecs }: HostPolling, calls: BoundedCalls): TriggerSource {
   const refuse = (reason: string, options?: { cause: Error }): never => { throw new PollFailedError(operationId, reason, options) }
 
-  async function call (name: string, { query, params, log, caller }: TriggerPoll, work: (context: object) => unknown): Promise<unknown> {
+  async function call (name: string, { query, params, log, leftOf, caller }: TriggerPoll, work: (context: object) => unknown): Promise<unknown> {
     try {
-      return await calls.run(timeoutMs, caller, (signal) => work({ query, params, log, signal }))
+      // One time for all calls of a request: the engine waits for their sum.
+      return await calls.run(leftOf(timeoutMs), caller, (signal) => work({ query, params, log, signal }))
     } catch (thrown) {
       return refuse(`${name}() failed`, { cause: errorOf(thrown) })
     }

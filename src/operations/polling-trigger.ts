@@ -34,7 +34,9 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
     const baseUrl = parts.baseUrl(request, 'poll')
     const locationOf = (state: unknown): string => urlOf(baseUrl, asked, state, operationId, parts)
     const { query, params, log } = request
-    const poll: TriggerPoll = { query, params, log, limit: mode === 'single' ? 1 : settings.maxItems, caller: callerOf(reply) }
+    const began = parts.clock.monotonic()
+    const leftOf = (ms: number): number => Math.max(began + ms - parts.clock.monotonic(), 0)
+    const poll: TriggerPoll = { query, params, log, limit: mode === 'single' ? 1 : settings.maxItems, leftOf, caller: callerOf(reply) }
 
     const known = await knownState(asked, poll)
     // Nothing that was there before counts as new (engine 3.6, 3.7, rule 9).
@@ -50,11 +52,15 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
   async function knownState ({ target, place }: TriggerRequest, poll: TriggerPoll): Promise<{ state: unknown } | undefined> {
     const [text, ...others] = target.states
     if (text === undefined) return undefined
-    const opened = others.length > 0 ? undefined : parts.triggerStates.open(text, place)
-    const accepted = opened === undefined ? { fault: others.length > 0 ? 'it was given more than once' : 'it was changed, or is of another trigger or secret' } : await source.accept(opened.state, poll)
+    const accepted = others.length > 0 ? { fault: 'it was given more than once' } : await acceptedState(text, place, poll)
     if (!('fault' in accepted)) return accepted
     poll.log.warn({ operationId, fault: accepted.fault }, 'a poll with an invalid triggerState is refused, and so will be those that follow: save the workflow again, so that it begins anew. After a change of `secret`, put the old one second in its list')
     throw new InvalidTriggerStateError()
+  }
+
+  async function acceptedState (text: string, place: TriggerRequest['place'], poll: TriggerPoll): ReturnType<TriggerSource['accept']> {
+    const opened = parts.triggerStates.open(text, place)
+    return opened === undefined ? { fault: 'it was changed, or is of another trigger or secret' } : await source.accept(opened.state, poll)
   }
 
   /** While the store is away nothing new can be known, and nothing is lost by waiting (design 3.5). */

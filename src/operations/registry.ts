@@ -1,6 +1,16 @@
-import { DuplicateOperationError } from '../errors.ts'
+import { DuplicateOperationError, InvalidOptionsError } from '../errors.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
 import type { EventSubscriber } from '../work/fan-out.ts'
+
+/**
+ * @param what For the error: what is bound to it.
+ * @throws {InvalidOptionsError} where the schema has none.
+ */
+export function operationIdOf (options: { schema?: { operationId?: unknown } } | undefined, path: string, what: string): string {
+  const operationId = options?.schema?.operationId
+  if (typeof operationId === 'string' && operationId !== '') return operationId
+  throw new InvalidOptionsError(`${path}: schema.operationId is missing: ${what}, and the designer knows the operation by it`)
+}
 
 /** All operations of the app, by operationId. */
 export interface Registry {

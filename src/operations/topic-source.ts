@@ -1,4 +1,5 @@
 import { PollFailedError } from '../errors.ts'
+import { verdictOf } from '../work/event-filter.ts'
 import { errorOf } from '../work/log-thrown.ts'
 import type { LogPlace, TopicLog } from '../work/topic-log.ts'
 import type { Reading } from './trigger-answer.ts'
@@ -14,10 +15,7 @@ export function createTopicSource ({ schema: { operationId }, topic, matches, st
   /** It is not known whether an event is wanted whose filter fails. To pass it over would lose it. */
   function wants (event: unknown, number: number, query: unknown): boolean {
     try {
-      const wanted: unknown = matches!(event, query)
-      if (!(wanted instanceof Promise)) return Boolean(wanted)
-      wanted.catch(() => {}) // Its answer is of no use, whatever it is.
-      throw new TypeError('matches must answer at once: it gave a promise')
+      return verdictOf(matches!(event, query))
     } catch (thrown) {
       throw new PollFailedError(operationId, `matches failed for event ${number} of topic "${topic.name}"; no event is passed over until it is mended`, { cause: errorOf(thrown) })
     }

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { sendJson } from './json-text.ts'
 
 /** What a poll found. */
 export interface Reading {
@@ -23,10 +24,6 @@ export interface TriggerAnswerParts {
   ownRetryAfterSeconds: number | undefined
 }
 
-const json = 'application/json; charset=utf-8'
-/** Our texts are JSON already: Fastify would make a JSON string of them. */
-const asIs = (text: unknown): string => text as string
-
 /** 202: nothing new. Both headers each time, and never 0, with which some readers mean something else (engine 3.1, 3.2, 3.5). */
 export function answerNothingNew (reply: FastifyReply, location: string, { retryAfterSeconds }: TriggerAnswerParts): FastifyReply {
   return reply.code(202).header('location', location).header('retry-after', retryAfterSeconds).send()
@@ -39,6 +36,5 @@ export function answerNothingNew (reply: FastifyReply, location: string, { retry
 export function answerItems (reply: FastifyReply, location: string, { items, more }: Reading, { mode, ownRetryAfterSeconds }: TriggerAnswerParts): FastifyReply {
   const retryAfter = more ? 0 : ownRetryAfterSeconds
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
-  return reply.code(200).header('location', location).type(json).serializer(asIs)
-    .send(mode === 'single' ? items[0]!.text : `{"value":[${items.map(({ text }) => text).join()}]}`)
+  return sendJson(reply.code(200).header('location', location), mode === 'single' ? items[0]!.text : `{"value":[${items.map(({ text }) => text).join()}]}`)
 }

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { InvalidOptionsError } from '../errors.ts'
 import { optionFaults } from './job-options.ts'
+import { operationIdOf } from './registry.ts'
 import type { OperationSchema, PollTriggerOptions, TopicTriggerOptions } from './types.ts'
 
 /** Options of polling triggers that are plain values. The reference page is made from the descriptions. */
@@ -18,7 +19,7 @@ export const topicTriggerOptionsSchema = Type.Object({
 })
 
 export const pollTriggerOptionsSchema = Type.Object({
-  timeoutSeconds: Type.Number({ exclusiveMinimum: 0, maximum: 115, default: 100, description: 'How long `start` and `poll` may take, in seconds. The engine itself waits 120.' })
+  timeoutSeconds: Type.Number({ exclusiveMinimum: 0, maximum: 115, default: 100, description: 'How long `start`, or `upgradeState` and `poll` together, may take, in seconds. The engine itself waits 120.' })
 })
 
 type TopicTrigger = TopicTriggerOptions<OperationSchema, unknown, unknown>
@@ -48,10 +49,7 @@ export function triggerRouteOf (options: GivenTrigger): RouteShorthandOptions {
 
 /** @throws {InvalidOptionsError} naming the operation and every fault. */
 export function triggerSettings (options: GivenTrigger, path: string): TriggerSettings {
-  const operationId = options?.schema?.operationId as unknown
-  if (typeof operationId !== 'string' || operationId === '') {
-    throw new InvalidOptionsError(`${path}: schema.operationId is missing: states are bound to it, and the designer knows the operation by it`)
-  }
+  const operationId = operationIdOf(options, path, 'states are bound to it')
   const { properties } = allOptions
   const given = options as unknown as Record<string, unknown>
   const isGiven = (name: string): boolean => given[name] !== undefined

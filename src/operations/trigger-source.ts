@@ -8,6 +8,8 @@ export interface TriggerPoll {
   log: FastifyBaseLogger
   /** The most items to be given. */
   limit: number
+  /** How much is left of a time that began with the request, in milliseconds. */
+  leftOf: (ms: number) => number
   /** Aborts when the caller has left. */
   caller: AbortSignal
 }

@@ -4,6 +4,7 @@ import { assertCallbackSchema } from './callback-schema.ts'
 import { callbackPlace } from './callback-source.ts'
 import { monitorHooksFault } from './generated-route.ts'
 import type { OperationParts } from './job-operation.ts'
+import { operationIdOf } from './registry.ts'
 import { createRequestRecorder } from './request-recorder.ts'
 import { addSubscribe } from './subscribe.ts'
 import type { OperationSchema, WebhookTriggerOptions } from './types.ts'
@@ -13,10 +14,7 @@ type Options = WebhookTriggerOptions<OperationSchema, unknown, unknown>
 /** `app.webhookTrigger`: a workflow subscribes, and each event of the topic is then POSTed to it. */
 export function addWebhookTrigger (instance: FastifyInstance, path: string, options: Options, parts: OperationParts): void {
   const { topic, matches, callbackUrl, monitorHooks = parts.monitorHooks ?? {}, ...route } = options
-  const operationId = options.schema?.operationId
-  if (typeof operationId !== 'string' || operationId === '') {
-    throw new InvalidOptionsError(`${path}: schema.operationId is missing: subscriptions are kept under it, and the designer knows the operation by it`)
-  }
+  const operationId = operationIdOf(options, path, 'subscriptions are kept under it')
   if (typeof topic?.publish !== 'function') throw new InvalidOptionsError(`${operationId} (${path}): topic is missing: make one with app.logicApps.topic(name)`)
   if (matches !== undefined && typeof matches !== 'function') throw new InvalidOptionsError(`${operationId} (${path}): matches must be a function of an event and a subscription's input`)
   const hooksFault = monitorHooksFault(monitorHooks)

@@ -16,6 +16,7 @@ export interface BoundedCalls {
 
 export function createBoundedCalls (clock: Clock): BoundedCalls {
   const running = new Map<AbortController, Promise<unknown>>()
+  let shutdown: ShutdownReason | undefined
 
   return {
     run (timeoutMs, caller, work) {
@@ -23,7 +24,8 @@ export function createBoundedCalls (clock: Clock): BoundedCalls {
       const { signal } = controller
       const cancelTimeout = clock.after(timeoutMs, () => { controller.abort(new Error(`it took longer than ${timeoutMs / 1000} s`)) })
       const leave = (): void => { controller.abort(caller.reason) }
-      if (caller.aborted) leave()
+      if (shutdown !== undefined) controller.abort(shutdown)
+      else if (caller.aborted) leave()
       else caller.addEventListener('abort', leave)
       const aborted = new Promise<never>((resolve) => {
         if (signal.aborted) resolve(undefined as never)
@@ -39,11 +41,19 @@ export function createBoundedCalls (clock: Clock): BoundedCalls {
     },
 
     async stop (drainMs) {
-      const abort = (): void => { for (const controller of running.keys()) controller.abort(new ShutdownReason('the server is shutting down')) }
-      const cancel = clock.after(drainMs, abort)
-      // Each outcome is its caller's.
-      await Promise.allSettled(running.values())
+      const end = (): void => {
+        shutdown = new ShutdownReason('the server is shutting down')
+        for (const controller of running.keys()) controller.abort(shutdown)
+      }
+      const cancel = clock.after(drainMs, end)
+      do {
+        // Each outcome is its caller's.
+        await Promise.allSettled(running.values())
+        // One call may lead to the next of the same request.
+        await new Promise((resolve) => { setImmediate(resolve) })
+      } while (running.size > 0)
       cancel()
+      end()
     }
   }
 }

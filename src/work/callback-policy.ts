@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { AddressGuard } from '../callbacks/address-guard.ts'
 import { isAllowedHost, type CallbackUrl } from '../protocol/callback-url.ts'
 
@@ -16,6 +15,5 @@ export interface CallbackPolicy {
 export function refusalOf ({ protocol, hostname }: CallbackUrl, { allowedHosts, allowHttp, guard }: CallbackPolicy): 'protocol' | 'host' | 'address' | undefined {
   if (protocol !== 'https:' && !allowHttp) return 'protocol'
   if (!isAllowedHost(hostname, allowedHosts)) return 'host'
-  const literal = hostname.replace(/^\[|\]$/g, '')
-  return isIP(literal) !== 0 && !guard.isAllowed(literal) ? 'address' : undefined
+  return guard.isAllowedHost(hostname) ? undefined : 'address'
 }

@@ -12,6 +12,14 @@ export interface Clock {
   after (ms: number, callback: () => void): () => void
 }
 
+/** Resolves when `done` does, or after `ms` if that is sooner. */
+export async function waitAtMost (clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const cancel = clock.after(ms, resolve)
+    done.then(() => { cancel(); resolve() })
+  })
+}
+
 /** setTimeout's own limit: a longer wait would fire at once, so it is made of several. */
 const maxDelayMs = 2 ** 31 - 1
 

@@ -6,7 +6,7 @@ import type { IdCodec } from '../protocol/token.ts'
 import { ShutdownReason } from './attempt.ts'
 import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
 import { createClaimLoop } from './claim-loop.ts'
-import type { Clock } from './clock.ts'
+import { waitAtMost, type Clock } from './clock.ts'
 import { createHostGate } from './host-gate.ts'
 import { judgeAnswer, type JudgedAnswer } from './judge-answer.ts'
 import type { Logger } from './log.ts'
@@ -17,7 +17,7 @@ import type { ClaimedDelivery, DeliveryOutcome, DeliverySettlement, Store } from
 const pollMs = 5_000
 const heartbeatMs = 5_000
 /** Attempts that may be young at once. */
-const maxYoung = 256
+const maxYoung = 128
 /** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
 const youthMs = 250
 const maxSending = 2_000
@@ -196,12 +196,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       // A claim under way may still bring deliveries.
       await stopClaiming()
       const drained = Promise.all(sending.values())
-      if (sending.size > 0) {
-        await new Promise<void>((resolve) => {
-          const cancel = clock.after(drainMs, resolve)
-          drained.then(() => { cancel(); resolve() })
-        })
-      }
+      if (sending.size > 0) await waitAtMost(clock, drainMs, drained)
       settler.release()
       for (const controller of sending.keys()) controller.abort(new ShutdownReason('the server is shutting down'))
       await drained

@@ -1,5 +1,6 @@
 import { createClaimLoop } from './claim-loop.ts'
 import type { Clock } from './clock.ts'
+import { verdictOf } from './event-filter.ts'
 import type { Logger } from './log.ts'
 import { errorOf, logThrown } from './log-thrown.ts'
 import { createLoops } from './loops.ts'
@@ -83,9 +84,7 @@ export function createFanOutRunner ({ store, clock, log, subscribers, callbackDe
     try {
       const subscriber = subscribers.get(operation)
       if (subscriber === undefined) throw new Error(`the operation "${operation}" is not declared in this process, so its filter is unknown`)
-      const wanted: unknown = subscriber.matches(event, subscription)
-      if (wanted instanceof Promise) throw new TypeError(refuseAsync(wanted))
-      if (!wanted) return false
+      if (!verdictOf(subscriber.matches(event, subscription))) return false
       if (status === 'suspended') step.skipped.push(number)
       else step.owed.push({ subscription: number, dueAt: Math.max(step.now, createdAt + callbackDelayMs) })
       return true
@@ -110,12 +109,6 @@ export function createFanOutRunner ({ store, clock, log, subscribers, callbackDe
       await stopClaiming()
     }
   }
-}
-
-/** A promise is always true, and nobody would hear of its failure: neither may pass for an answer. */
-function refuseAsync (answer: Promise<unknown>): string {
-  answer.catch(() => {})
-  return 'matches must answer at once: it gave a promise'
 }
 
 /** Short enough to be kept with every callback that it costs. */

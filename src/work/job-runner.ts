@@ -5,7 +5,7 @@ import {
 } from './attempt.ts'
 import { createBatcher } from './batch.ts'
 import { createClaimLoop } from './claim-loop.ts'
-import type { Clock } from './clock.ts'
+import { waitAtMost, type Clock } from './clock.ts'
 import { createJob, readRequest, type JobRequest } from './job.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
@@ -230,10 +230,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       const drained = Promise.all(attempts.map(({ done }) => done))
       if (attempts.length > 0) {
         log.info({ count: attempts.length, drainMs }, 'waiting for running jobs to end')
-        await new Promise<void>((resolve) => {
-          const cancel = clock.after(drainMs, resolve)
-          drained.then(() => { cancel(); resolve() })
-        })
+        await waitAtMost(clock, drainMs, drained)
       }
       settler.release()
       for (const { controller } of active.values()) controller.abort(new ShutdownReason('the server is shutting down'))

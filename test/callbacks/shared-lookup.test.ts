@@ -1,4 +1,5 @@
 import type { LookupAddress } from 'node:dns'
+import { mock } from 'node:test'
 import { test } from 'tap'
 import { createSharedLookup, LookupTurnError, type SharedLookup } from '../../src/callbacks/shared-lookup.ts'
 import { createLatch, type Latch } from '../helpers/latch.ts'
@@ -104,14 +105,14 @@ test('other options are another question', async (t) => {
 test('a call that does not get its turn in time is told so, and what nobody waits for is not looked up', async (t) => {
   const { latches, answers } = slow('a')
   const asked = fakeNameServer(t, { ...answers, late: [['8.8.8.8']], joined: [['8.8.8.8']] })
-  // As a lookup under way does, which here is none.
-  const held = setInterval(() => {}, 1000)
-  t.teardown(() => { clearInterval(held) })
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => { mock.timers.reset() })
   const lookup = createSharedLookup(turnMs)
   const first = lookUp(lookup, 'a')
   const late = ['late', 'joined'].map((name) => lookUp(lookup, name))
-  await new Promise((resolve) => { setTimeout(resolve, turnMs / 2) })
+  mock.timers.tick(turnMs / 2)
   const joined = lookUp(lookup, 'joined')
+  mock.timers.tick(turnMs / 2)
   for (const [index, name] of ['late', 'joined'].entries()) {
     const error = await late[index]
     t.type(error, LookupTurnError)

@@ -1,13 +1,9 @@
 /*
  * The server that the callbacks campaign kills: one webhook action, one webhook trigger, and a route that publishes.
  */
-import { join } from 'node:path'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { fastifyLogicApps } from '../../src/index.ts'
-import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import { serveWhenTold } from './serve.ts'
+import { createFolderApp, serveWhenTold } from './serve.ts'
 
 const Event = Type.Object({ value: Type.String(), group: Type.String() })
 const Outcome = Type.Object({ value: Type.String() })
@@ -15,11 +11,7 @@ const Outcome = Type.Object({ value: Type.String() })
 if (process.argv[1] === import.meta.filename) serveWhenTold(createServer)
 
 async function createServer (folder: string): Promise<FastifyInstance> {
-  const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
-  await app.register(fastifyLogicApps, {
-    store: sqliteStore({ file: join(folder, 'work.db') }),
-    // The same wherever it listens: clients know where the servers are.
-    baseUrl: 'https://work.example',
+  const app = await createFolderApp(folder, {
     drainSeconds: 1,
     // A campaign kills the same job more often than life does.
     maxCrashes: 1000,

@@ -2,14 +2,10 @@
  * The server of the fan-out test. Told 'measure', it begins to watch its event loop and its memory; told 'report', it says
  * what it saw.
  */
-import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { fastifyLogicApps } from '../../src/index.ts'
-import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import { serveWhenTold } from './serve.ts'
+import { createFolderApp, serveWhenTold } from './serve.ts'
 
 export interface Measured { p50Ms: number, p99Ms: number, maxMs: number, rssBeforeMb: number, rssMaxMb: number }
 
@@ -18,10 +14,7 @@ const rssEveryMs = 50
 if (process.argv[1] === import.meta.filename) serveWhenTold(createServer)
 
 async function createServer (folder: string): Promise<FastifyInstance> {
-  const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
-  await app.register(fastifyLogicApps, {
-    store: sqliteStore({ file: join(folder, 'work.db') }),
-    baseUrl: 'https://work.example',
+  const app = await createFolderApp(folder, {
     callbacks: { allowedHosts: ['*'], allowHttp: true, networks: ['127.0.0.0/8'], delaySeconds: 0 }
   })
   const topic = app.logicApps.topic('events', { event: Type.Object({ value: Type.String() }) })

@@ -1,5 +1,9 @@
 import { flushCompileCache } from 'node:module'
-import type { FastifyInstance } from 'fastify'
+import { join } from 'node:path'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { fastifyLogicApps, type FastifyLogicAppsOptions } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 
 /**
  * For a script that is a server of the fault tests, `node <file> <folder> <port>` with an IPC channel. It loads, says
@@ -22,4 +26,16 @@ export function serveWhenTold (create: (folder: string) => Promise<FastifyInstan
   // A process that is killed would not write it.
   flushCompileCache()
   process.send!('loaded')
+}
+
+/** An app on the store of a folder. */
+export async function createFolderApp (folder: string, options: FastifyLogicAppsOptions) {
+  const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
+  await app.register(fastifyLogicApps, {
+    store: sqliteStore({ file: join(folder, 'work.db') }),
+    // The same wherever it listens: clients know where the servers are.
+    baseUrl: 'https://work.example',
+    ...options
+  })
+  return app
 }

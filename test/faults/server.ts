@@ -1,12 +1,10 @@
 /* The server that fault tests kill: one async action. */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { fastifyLogicApps, JobError, RetryableError, type FastifyLogicAppsOptions } from '../../src/index.ts'
-import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import { serveWhenTold } from './serve.ts'
+import { JobError, RetryableError, type FastifyLogicAppsOptions } from '../../src/index.ts'
+import { createFolderApp, serveWhenTold } from './serve.ts'
 
 const TaskSchema = Type.Object({
   value: Type.String(),
@@ -22,14 +20,11 @@ const Outcome = Type.Object({ value: Type.String(), attempt: Type.Integer() })
 /** One line of the side file: an attempt has begun. */
 export interface Run { id: string, attempt: number, value: string, pid: number, at: number }
 
-if (process.argv[1] === import.meta.filename) serveWhenTold((folder) => createWorkServer(folder, { store: sqliteStore({ file: join(folder, 'work.db') }) }))
+if (process.argv[1] === import.meta.filename) serveWhenTold(createWorkServer)
 
-/** @param folder Where the side file is. */
-export async function createWorkServer (folder: string, options: Partial<FastifyLogicAppsOptions>): Promise<FastifyInstance> {
-  const app = Fastify({ logger: { level: 'error', stream: process.stderr } }).withTypeProvider<TypeBoxTypeProvider>()
-  await app.register(fastifyLogicApps, {
-    // The same wherever it listens: clients know where the servers are.
-    baseUrl: 'https://work.example',
+/** @param folder Where the side file is, and the store unless the options have one. */
+export async function createWorkServer (folder: string, options: FastifyLogicAppsOptions = {}): Promise<FastifyInstance> {
+  const app = await createFolderApp(folder, {
     retryAfterSeconds: 1,
     drainSeconds: 1,
     // A campaign kills the same job more often than life does.

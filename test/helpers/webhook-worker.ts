@@ -102,7 +102,7 @@ export async function createWebhookWorker (t: Test, options: WebhookWorkerOption
   const store = options.store ?? sqliteStore({ file: options.file ?? ':memory:' })
   const { idKey } = await store.open({ clock, log, leaseMs, deliveryRetentionMs: 604_800_000, wake () { fanOut.wake(); deliveries.wake() } })
   const sealer = createSealer(secrets, 'callback URLs')
-  const anywhere: CallbackPolicy = { allowedHosts: ['*'], allowHttp: true, guard: { isAllowed: () => true, lookup () {} } }
+  const anywhere: CallbackPolicy = { allowedHosts: ['*'], allowHttp: true, guard: { isAllowed: () => true, isAllowedHost: () => true, lookup () {} } }
   const deliveryIds = createIdCodec(idKey, 'delivery')
   const subscriptionIds = createIdCodec(idKey, 'subscription')
   const deliveries = createDeliveryRunner({

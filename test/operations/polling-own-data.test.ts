@@ -301,3 +301,43 @@ test('a trigger that moved from the host\'s data to a topic refuses the states o
     t.equal((await to.app.inject(url)).statusCode, 400)
   }
 })
+
+for (const [name, options] of [['a time-out', { timeoutSeconds: 30 }], ['a shutdown', { drainSeconds: 30 }]] as const) {
+  test(`${name} is for upgradeState and poll together`, async (t) => {
+    const secret = 'a secret of more than thirty-two bytes'
+    const old = await createApp(t, { secret })
+    addNumbers(old.app, [], { start: () => 1 })
+    const url = pathOf((await old.app.inject('/numbers')).headers.location)
+    const { app, clock, ...parts } = await createApp(t, { secret, ...('drainSeconds' in options ? options : {}) })
+    const begun = [createLatch(), createLatch()]
+    const upgraded = createLatch<unknown>()
+    let signal: AbortSignal | undefined
+    addNumbers(app, [], {
+      state: Type.Object({ last: Type.Integer() }),
+      start: () => ({ last: 0 }),
+      ...('timeoutSeconds' in options ? options : {}),
+      upgradeState () {
+        begun[0]!.open()
+        return upgraded.promise
+      },
+      poll (context: { signal: AbortSignal }) {
+        signal = context.signal
+        begun[1]!.open()
+        return new Promise(() => {})
+      }
+    })
+    const answer = app.inject(url)
+    await begun[0]!.promise
+    const closed = 'drainSeconds' in options ? app.close() : undefined
+    await clock.advance(20_000)
+    upgraded.open({ last: 1 })
+    await begun[1]!.promise
+    await clock.advance(9_999)
+    t.equal(signal!.aborted, false)
+    await clock.advance(1)
+    t.equal((await answer).statusCode, 500)
+    t.equal(signal!.aborted, true)
+    t.match(errorsOf(parts)[0]!.err.stack, /poll\(\) failed/)
+    await closed
+  })
+}

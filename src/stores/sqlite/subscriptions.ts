@@ -1,6 +1,7 @@
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite'
 import type { NewSubscription, SubscribeOutcome, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus, VersionLimits } from '../../work/store.ts'
 import type { Transaction } from './connection.ts'
+import { lastEvent } from './topic-log.ts'
 import { whereOf } from './where.ts'
 
 type Row = Record<string, SQLOutputValue>
@@ -149,10 +150,6 @@ export function renewJobSubscription (transaction: Transaction, job: number, sub
   if (number === undefined) return
   renew(transaction, number, subscription)
   resumeSubscription(transaction, number)
-}
-
-function lastEvent ({ sql }: Transaction): number {
-  return sql("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'").get()!.last as number
 }
 
 /**

@@ -11,9 +11,14 @@ export function appendEntry ({ sql }: Transaction, { topic, body, createdAt, exp
     .run(topic, body, createdAt, reachedAt!, expiresAt).lastInsertRowid)
 }
 
+/** The newest number ever given, of any topic. */
+export function lastEvent ({ sql }: Transaction): number {
+  return sql("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'").get()!.last as number
+}
+
 export function readLog (transaction: Transaction, requests: LogRequest[]): LogPage[] {
   const { sql } = transaction
-  const last = sql("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'").get()!.last as number
+  const last = lastEvent(transaction)
   return requests.map((request) => {
     const { topic, after, notBefore, limit } = request
     const log = sql('SELECT forgotten_to, forgotten_at FROM topics WHERE name = ?').get(topic)
