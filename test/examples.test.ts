@@ -1,47 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createReceiver, type Receiver } from './helpers/callback-receiver.ts'
+import { runExample, type Example } from './helpers/example.ts'
 import { findPort } from './helpers/find-port.ts'
 import { createTempDir } from './helpers/temp-dir.ts'
 import { until } from './helpers/until.ts'
 
 t.setTimeout(300_000)
 
-interface Example {
-  child: ChildProcess
-  folder: string
-  output: () => string
-  ended: Promise<{ code: number | null, signal: string | null }>
-}
-
-/** Runs a file of examples/ in a folder of its own, which also is where its temporary files go. */
-function run (t: Test, file: string, env: Record<string, string> = {}): Example {
-  const folder = createTempDir(t)
-  // For an example that starts PostgreSQL, which does not run as root.
-  chmodSync(folder, 0o755)
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../examples', file)], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TMPDIR: folder, _TAPJS_PROCESSINFO_COVERAGE_: '0', ...env }
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }))
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
-  return { child, folder, output: () => output, ended }
-}
-
 async function runServer (t: Test, file: string, env: Record<string, string> = {}): Promise<Example & { origin: string }> {
   const { PORT = String(await findPort()) } = env
   const origin = `http://127.0.0.1:${PORT}`
-  const example = run(t, file, { ...env, PORT })
+  const example = runExample(t, file, { ...env, PORT })
   await until(() => {
     if (example.child.exitCode !== null) throw new Error(`${file} ended: ${example.output()}`)
     return fetch(origin).then(() => true, () => false)
@@ -342,75 +314,10 @@ t.test('the bakery calls nobody on this machine unless it is told to', async (t)
   }
 })
 
-t.test('the demo plays to its end', async (t) => {
-  const demo = run(t, 'bakery/demo.ts')
-  t.same(await demo.ended, { code: 0, signal: null }, 'ends with 0', { output: demo.output() })
-  const output = demo.output()
-  for (const line of [
-    /POST \/cakes {2}\{"flavour":"lemon"/,
-    /-> 202 Accepted {3}location: http:\/\/127\.0\.0\.1:\d+\/cakes\/jobs\/[\w-]{8}… {3}retry-after: 2/,
-    /-> 200 OK\n.*"message":"Happy birthday"/,
-    /DELETE \/cakes\/jobs\/[\w-]{8}…\n +-> 204 No Content/,
-    /-> 422 Unprocessable Entity\n.*"code":"JobCanceled"/,
-    /-> 422 Unprocessable Entity\n.*"code":"CakeBurnt"/,
-    /x-ms-action-tracking-id: ([\w-]+)\n[^]*?(location: \S+)[^]*?x-ms-action-tracking-id: \1\n[^]*?\2/,
-    /SIGKILL: the server is gone\n.*\n +-> no answer \(ECONNREFUSED\)/,
-    /The bakery is open[^]*The bakery is open[^]*-> 200 OK\n.*"flavour":"chocolate"/,
-    /POST \/cakes\/calls {2}\{"callbackUrl":"http:\/\/127\.0\.0\.1:\d+\/workflows\/\w+\/runs\/\w+\/actions\/Bake_and_call\/run\?…"/,
-    /-> 201 Created {3}location: http:\/\/127\.0\.0\.1:\d+\/hooks\/orders\/[\w-]{8}…/,
-    /the bakery calls: POST .*\/Bake_and_call\/run\?… {3}webhook-id: ([\w-]+)\n.*"message":"Surprise".*\n +<- 503[^]*SIGKILL[^]*webhook-id: \1\n.*\n +<- 200 OK/,
-    /the bakery calls: POST .*\/On_order\/versions\/\d+\/run\?… {3}webhook-id: ([\w-]+)\n.*"orderId":"A-2".*\n +<- 503[^]*SIGKILL[^]*webhook-id: \1\n.*\n +<- 202 Accepted/,
-    /POST \/hooks\/orders\/unsubscribe .*\n +-> 200 OK[^]*nothing came/,
-    /GET \/triggers\/orders\?triggerState=[\w-]{8}…\n +-> 200 OK.*\n.*\{"value":\[\{"orderId":"B-1".*"B-2".*"B-3"/,
-    /-> 200 OK.*retry-after: 0\n.*"B-1"[^]*-> 200 OK.*retry-after: 0\n.*"B-2"[^]*-> 200 OK[^\n]*…\n.*"B-3"/,
-    /the server ended with 0\n\nAll as promised/
-  ]) t.match(output, line)
-  t.notMatch(output, /\/(jobs|operations|calls|hooks\/orders)\/(?!unsubscribe\b)[\w-]{9}/, 'no token is shown')
-  t.notMatch(output, /triggerState=[\w-]{9}/, 'no state is shown')
-  t.notMatch(output, 'sig=', 'nor what makes a callback URL a key')
-  t.same(readdirSync(demo.folder), [], 'the data is gone')
-})
-
-t.test('the demo, when it fails, says so and ends', async (t) => {
-  const demo = run(t, 'bakery/demo.ts', { LOG_LEVEL: 'nonsense' })
-  t.same(await demo.ended, { code: 1, signal: null })
-  t.match(demo.output(), /The demo failed after [\d.]+ s: the bakery ended before it was open/)
-  t.same(readdirSync(demo.folder), [])
-})
-
-t.test('the demo, when interrupted, takes its server and its data with it', async (t) => {
-  const demo = run(t, 'bakery/demo.ts')
-  await until(() => demo.output().includes('POST /cakes'))
-  const [, port] = /is open at http:\/\/127\.0\.0\.1:(\d+)/.exec(demo.output())!
-  demo.child.kill('SIGINT')
-  t.same(await demo.ended, { code: 130, signal: null })
-  await t.rejects(fetch(`http://127.0.0.1:${port}/flavours`), 'the server is gone')
-  t.same(readdirSync(demo.folder), [])
-})
-
 for (const [file, passed] of [['testing/with-node-test.ts', /^\S+ pass 4$/m], ['testing/with-tap.ts', /^1\.\.5$/m]] as const) {
   t.test(`examples/${file} passes`, async (t) => {
-    const example = run(t, file, { NODE_TEST_CONTEXT: '', TAP: '1' })
+    const example = runExample(t, file, { NODE_TEST_CONTEXT: '', TAP: '1' })
     t.same(await example.ended, { code: 0, signal: null }, 'ends with 0', { output: example.output() })
     t.match(example.output(), passed)
   })
 }
-
-t.test('two bakeries on one database: every pattern crosses them, and what a killed one had in hand goes on at the other', async (t) => {
-  const example = run(t, 'two-replicas/main.ts')
-  t.same(await example.ended, { code: 0, signal: null }, 'ends with 0', { output: example.output() })
-  const output = example.output()
-  for (const line of [
-    /POST \/cakes {2}.*"Across".*\n +-> 202 from ([AB])[^]*-> 200 from (?!nobody)[AB] .*"Across"/,
-    /-> 202 from ([AB]).*\n[^\n]*DELETE \/cakes\/jobs\/[\w-]{8}…\n +-> 204 from (?!\1)[AB]/,
-    /a bakery calls: POST \/cakes .*"Surprise"/,
-    /POST \/hooks\/orders .*\n +-> 201 from ([AB]) .*\n.*POST \/orders .*\n +-> 201 from (?!\1)[AB]/,
-    /a bakery calls: POST \/orders .*"A-1"/,
-    /GET \/triggers\/orders\n +-> 202 from ([AB])[^]*triggerState=[\w-]{8}…\n +-> 200 from (?!\1)[AB] .*"B-1".*"B-2"/,
-    /bakery A is gone\n[^]*-> 202 from B [^]*-> 200 from B .*"Twice"/,
-    /bakery B ended with 0\n\nAll as promised/
-  ]) t.match(output, line)
-  t.notMatch(output, /\/(jobs|operations|calls|hooks\/orders)\/[\w-]{9}/, 'no token is shown')
-  t.notMatch(output, /triggerState=[\w-]{9}/, 'no state is shown')
-  t.same(readdirSync(example.folder), [], 'the data is gone')
-})

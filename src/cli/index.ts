@@ -2,10 +2,12 @@ import { check } from './check/command.ts'
 import { diff } from './diff/command.ts'
 import { exportConnector } from './export/command.ts'
 import { lint } from './lint/command.ts'
+import { migrate } from './migrate/command.ts'
+import { move } from './move/command.ts'
 import { exitCodes, UsageError, type Command, type CommandIo } from './command.ts'
 
 /** Every command. A new one is a line here and a folder beside. */
-const commands: Record<string, Command> = { check, diff, export: exportConnector, lint }
+const commands: Record<string, Command> = { check, diff, export: exportConnector, lint, migrate, move }
 
 const list = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`).join('\n')
 const help = `Usage: fastify-logic-apps COMMAND [OPTIONS]
@@ -36,9 +38,13 @@ export async function main (args: string[], io: CommandIo): Promise<number> {
   try {
     return await command.run(rest, io)
   } catch (error) {
-    // parseArgs tells of wrong arguments by these.
-    if (!(error instanceof UsageError) && !String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')) throw error
+    if (!saysEnough(error)) throw error
     io.err(`fastify-logic-apps ${name}: ${(error as Error).message}\n`)
     return exitCodes.failed
   }
+}
+
+/** Wrong arguments, which parseArgs tells of by its codes, and our own errors: these say what is wrong and how it is mended. */
+function saysEnough (error: unknown): boolean {
+  return error instanceof UsageError || /^(?:ERR_PARSE_ARGS|FST_LOGIC_APPS_)/.test(String((error as NodeJS.ErrnoException).code))
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
 import { InvalidDatabaseError, InvalidOptionsError, StoreUnavailableError } from '../errors.ts'
@@ -6,7 +6,8 @@ import { createConnection, type Connection, type Transaction } from './postgres/
 import { importPg } from './postgres/dependencies.ts'
 import { migratePostgres, type MoveCounts, type PostgresStoreOptions } from './postgres/index.ts'
 import { checkPostgresOptions } from './postgres/options.ts'
-import { migrate } from './sqlite/migrations.ts'
+import { explain } from './sqlite/connection.ts'
+import { markMoved, migrate } from './sqlite/migrations.ts'
 import { isWorkerGone } from './sqlite/worker-lock.ts'
 
 type Row = Record<string, SQLOutputValue>
@@ -52,6 +53,8 @@ const tables: Table[] = [
 
 /** Rows in one statement: each column is one of its parameters, as a list. */
 const batchSize = 500
+/** And their texts, in characters: a body may have millions. */
+const batchLength = 4_000_000
 
 /** See `moveStore` of postgres/index.ts. */
 export async function moveStore (from: { file: string }, to: Omit<PostgresStoreOptions, 'migrate'>): Promise<MoveCounts> {
@@ -65,25 +68,33 @@ export async function moveStore (from: { file: string }, to: Omit<PostgresStoreO
     // Until the end: whoever starts on the file meanwhile can write nothing that would be left behind.
     source.exec('BEGIN IMMEDIATE')
     refuseFileInUse(file)
+    // Before the copy: where this cannot be written, nothing is moved.
+    markMoved(source)
     await migratePostgres(to)
     const pg = await importPg()
     const pool = settings.pool ?? new pg.Pool(settings.config!)
-    const connection = createConnection({ pg, pool, owned: settings.pool === undefined, schema: settings.schema, notify: 'SELECT 1', timeoutMs: settings.timeoutMs })
+    const connection = createConnection({ pg, pool, owned: settings.pool === undefined, schema: settings.schema, notify: 'SELECT 1', timeoutMs: settings.timeoutMs, onIdleLoss () {} })
     try {
-      return await copy(source, connection, settings.schema)
+      const counts = await copy(source, connection, settings.schema)
+      source.exec('COMMIT')
+      return counts
     } finally {
       await connection.close()
     }
+  } catch (error) {
+    throw explain(error, file)
   } finally {
     source.close()
   }
 }
 
-/** Each process on it holds a lock file beside it. */
+/** Each process on it holds a lock file beside it, or beside the link by which it knows the file. */
 function refuseFileInUse (file: string): void {
-  const prefix = `${basename(file)}-worker-`
-  const workers = readdirSync(dirname(file)).filter((name) => name.startsWith(prefix) && !name.endsWith('-journal')).map((name) => name.slice(prefix.length))
-  if (!workers.every((worker) => isWorkerGone(file, worker))) throw new StoreUnavailableError(`${file} is in use: stop the app, then move it`)
+  for (const path of new Set([file, realpathSync(file)])) {
+    const prefix = `${basename(path)}-worker-`
+    const workers = readdirSync(dirname(path)).filter((name) => name.startsWith(prefix) && !name.endsWith('-journal')).map((name) => name.slice(prefix.length))
+    if (!workers.every((worker) => isWorkerGone(path, worker))) throw new StoreUnavailableError(`${file} is in use: stop the app, then move it`)
+  }
 }
 
 async function copy (source: DatabaseSync, { patiently }: Connection, schema: string): Promise<MoveCounts> {
@@ -112,15 +123,18 @@ async function copyTable (source: DatabaseSync, { sql }: Transaction, schema: st
   const insert = `INSERT INTO @.${name} (${columns}) SELECT * FROM unnest(${names.map((column, index) => `$${index + 1}::${types.get(column)}[]`).join(', ')})`
   let count = 0
   let batch: Row[] = []
+  let length = 0
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return
     await sql(insert, ...names.map((column) => batch.map((row) => row[column] instanceof Uint8Array ? Buffer.from(row[column]) : row[column])))
     count += batch.length
     batch = []
+    length = 0
   }
   for (const row of source.prepare(select).iterate(select.includes(':now') ? { now: Date.now() } : {})) {
     batch.push(row as Row)
-    if (batch.length === batchSize) await flush()
+    for (const value of Object.values(row)) length += typeof value === 'string' ? value.length : 0
+    if (batch.length === batchSize || length > batchLength) await flush()
   }
   await flush()
   return count

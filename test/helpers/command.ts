@@ -6,10 +6,13 @@ import { createTempDir } from './temp-dir.ts'
 
 export interface Ran { code: number, out: string, err: string }
 
+/** Processes that a command starts count no coverage: it would double their time. */
+const uncounted = { _TAPJS_PROCESSINFO_COVERAGE_: '0' }
+
 /** Runs a command as `bin.ts` does, and keeps what it writes. */
 export async function run (args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
   const written = { out: '', err: '' }
-  const code = await main(args, { out: (text) => { written.out += text }, err: (text) => { written.err += text }, isTerminal: false, env: { ...process.env, ...env } })
+  const code = await main(args, { out: (text) => { written.out += text }, err: (text) => { written.err += text }, isTerminal: false, env: { ...process.env, ...uncounted, ...env } })
   return { code, ...written }
 }
 

@@ -126,7 +126,7 @@ test('a password may be a function, as for tokens, and a pool of the host\'s sta
 
 test('with migrate: false nothing is made, and a user without the right to make anything will do', async (t) => {
   const { server, schema, open } = await createReplicas(t)
-  await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /run migratePostgres/ })
+  await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /npx fastify-logic-apps migrate/ })
   t.same((await server.pool.query('SELECT 1 FROM pg_namespace WHERE nspname = ANY ($1)', [[schema, `${schema}_boss`]])).rows, [])
 
   await migratePostgres({ connectionString: server.url, schema })
@@ -141,7 +141,7 @@ test('with migrate: false nothing is made, and a user without the right to make 
   const { store } = await open({ migrate: false, connection: { connectionString: server.url.replace(/\/\/.*@/, `//${user}:hunter2@`) } })
   t.same(await runOne(store, store), [true])
   await server.pool.query(`UPDATE ${schema}_boss.version SET version = version - 1`)
-  await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /pg-boss.*run migratePostgres/ })
+  await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /pg-boss.*npx fastify-logic-apps migrate/ })
   await server.pool.query(`UPDATE ${schema}_boss.version SET version = version + 1`)
   await server.pool.query(`REVOKE INSERT ON ${schema}.jobs FROM ${user}`)
   await t.rejects(runOne(store, store), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /may not do this/ })

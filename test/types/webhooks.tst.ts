@@ -21,7 +21,7 @@ test('the event\'s type comes from the topic\'s schema', () => {
   orders.publish({ orderId: 1 })
   // @ts-expect-error Property 'orderId' is missing
   orders.publish({})
-  // @ts-expect-error Expected 1 arguments, but got 0.
+  // @ts-expect-error Expected 1-2 arguments, but got 0.
   orders.publish()
   // @ts-expect-error Argument of type 'string' is not assignable
   orders.publish('1')

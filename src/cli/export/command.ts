@@ -52,13 +52,13 @@ export const exportConnector: Command = {
     const { document, patterns } = await describeApp({ file: resolve(values.app), exported: values.export, baseUrl: addressOf(values['base-url']), title: values.title }, io)
     for (const finding of lintDocument(document)) io.err(`${finding.severity}: ${describeFinding(finding)}\n`)
     const icon = values.icon === undefined ? undefined : await iconOf(values.icon)
-    const files = told(() => createBundle(document, {
+    const files = createBundle(document, {
       patterns,
       brandColor: values['brand-color'],
       ...(icon === undefined ? {} : { icon }),
       ...(values['client-id'] === undefined ? {} : { clientId: values['client-id'] }),
       ...(values['resource-uri'] === undefined ? {} : { resourceUri: values['resource-uri'] })
-    }))
+    })
     const folder = resolve(values.out)
     if (values.check) {
       const differences = await compareBundle(folder, files)
@@ -85,15 +85,4 @@ async function iconOf (file: string): Promise<Uint8Array> {
   const icon = await readFile(file).catch((error: Error) => { throw new UsageError(`--icon: ${file} cannot be read: ${error.message}`) })
   if (!icon.subarray(0, 8).equals(pngSignature)) throw new UsageError(`--icon: ${file} is no PNG`)
   return icon
-}
-
-/** Our own errors say what is wrong and how it is mended. */
-function told <Result> (work: () => Result): Result {
-  try {
-    return work()
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code?.startsWith('FST_LOGIC_APPS_') !== true) throw error
-    throw new UsageError(message, { cause: error })
-  }
 }

@@ -46,6 +46,7 @@ export interface ConnectionParts {
   /** What goes before a commit that other replicas are told of. */
   notify: string
   timeoutMs: number
+  onIdleLoss: (error: Error) => void
 }
 
 /** Of a transaction that was the victim of a deadlock, or lost against another at the same row. */
@@ -57,8 +58,12 @@ const bossTimeoutMs = 900_000
 /** So that the server's own error comes first. */
 const graceMs = 1_000
 
-export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }: ConnectionParts): Connection {
+export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, onIdleLoss }: ConnectionParts): Connection {
   let closed = false
+  // Without a listener, a connection that breaks while it is idle, or in the same packet that says it is open, ends the process.
+  const onConnect = (client: PostgresClient): void => { client.on('error', () => {}) }
+  pool.on('error', onIdleLoss)
+  pool.on('connect', onConnect)
   /** When each connection answered last, and when one was asked that never did: those that have been silent since may be dead too. */
   const answered = new WeakMap<PostgresClient, number>()
   let suspectBefore = -Infinity
@@ -169,7 +174,9 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs }
     async close () {
       if (closed) return
       closed = true
-      if (owned) await pool.end()
+      if (owned) return await pool.end()
+      pool.removeListener('error', onIdleLoss)
+      pool.removeListener('connect', onConnect)
     }
   }
 }

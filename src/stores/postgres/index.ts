@@ -35,9 +35,9 @@ export async function migratePostgres (options: Omit<PostgresStoreOptions, 'migr
 /**
  * Moves what a SQLite file holds to an empty schema: jobs that are open or within retention, subscriptions, callbacks and
  * the log, under their numbers, so that URLs that were handed out stay valid under the same `secret`. All or nothing.
- * The file stays as it is; do not start an app on it again.
+ * The file keeps what it holds, and is marked: no app starts on it any more.
  *
- * @throws {InvalidOptionsError} @throws {InvalidDatabaseError} when the file is no store, or the schema is not empty.
+ * @throws {InvalidOptionsError} @throws {InvalidDatabaseError} when the file is no store or was moved before, or the schema is not empty.
  * @throws {StoreUnavailableError} when a process has the file open, or PostgreSQL cannot be reached.
  * @example await moveStore({ file: './data/logic-apps.db' }, { connectionString: process.env.DATABASE_URL })
  */

@@ -29,7 +29,7 @@ export async function migrate ({ patiently }: Connection, schema: string, steps:
 export async function assertMigrated ({ write }: Connection, schema: string, steps: Migration[]): Promise<void> {
   const { version } = await write((transaction) => readVersion(transaction, schema, steps)) ?? { version: 0 }
   if (version < steps.length) {
-    throw new InvalidDatabaseError(`the schema "${schema}" has version ${version}, and migrate is false: run migratePostgres of fastify-logic-apps/postgres with a user who may create tables, then start again`)
+    throw new InvalidDatabaseError(`the schema "${schema}" has version ${version}, and migrate is false: run "npx fastify-logic-apps migrate" (migratePostgres) with a user who may create tables, then start again`)
   }
 }
 

@@ -2,7 +2,7 @@ import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
 import { claimJobs, findDue } from './claim.ts'
 import { createConnection, type Connection } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
-import { importPg, type PostgresClient, type PostgresPool } from './dependencies.ts'
+import { importPg } from './dependencies.ts'
 import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { endJob, findLost, listJobs, readJobs, reportProgress, restoreTickets, settleJobs, sweepJobs } from './jobs.ts'
@@ -23,7 +23,6 @@ interface Opened {
   connection: Connection
   tickets: Tickets
   listener: Listener
-  pool: PostgresPool
   host: StoreHost
 }
 
@@ -46,20 +45,21 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   // Async, so that a closed store rejects like one that cannot be reached.
   const sql: Connection['sql'] = async (text, ...values) => await now().connection.sql(text, ...values)
   const write: Connection['write'] = async (work) => await now().connection.write(work)
-  const onPoolError = (error: Error): void => { opened?.host.log.warn({ err: error }, 'an idle connection to PostgreSQL was lost') }
-
-  const onConnect = (client: PostgresClient): void => { client.on('error', () => {}) }
-
   async function open (host: StoreHost): Promise<StoreIdentity> {
     const pg = await importPg()
     const pool = settings.pool ?? new pg.Pool(settings.config!)
-    // Without a listener, a connection that breaks while it is idle, or in the same packet that says it is open, ends the process.
-    pool.on('error', onPoolError)
-    pool.on('connect', onConnect)
-    const connection = createConnection({ pg, pool, owned: settings.pool === undefined, schema, notify: `NOTIFY "${news.channel}", '${worker}'`, timeoutMs })
+    const connection = createConnection({
+      pg,
+      pool,
+      owned: settings.pool === undefined,
+      schema,
+      notify: `NOTIFY "${news.channel}", '${worker}'`,
+      timeoutMs,
+      onIdleLoss: (error) => { host.log.warn({ err: error }, 'an idle connection to PostgreSQL was lost') }
+    })
     const tickets = createTickets(connection.boss, bossSchema, settings.migrate, settings.concurrency)
     const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
-    opened = { connection, tickets, listener, pool, host }
+    opened = { connection, tickets, listener, host }
     try {
       await (settings.migrate ? migrate : assertMigrated)(connection, schema, steps)
       await tickets.open(host)
@@ -76,14 +76,11 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
   async function letGo (): Promise<void> {
     if (opened === undefined) return
-    const { connection, tickets, listener, pool } = opened
+    const { connection, tickets, listener } = opened
     opened = undefined
     await listener.stop()
     await tickets.close()
     await connection.close()
-    if (settings.pool === undefined) return
-    pool.removeListener('error', onPoolError)
-    pool.removeListener('connect', onConnect)
   }
 
   async function recoverTickets (): Promise<void> {

@@ -113,7 +113,7 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
         await startBoss(boss)
       } catch (error) {
         if (migrate || error instanceof StoreUnavailableError || error instanceof InvalidDatabaseError) throw error
-        throw new InvalidDatabaseError(`the tables of pg-boss in the schema "${schema}" do not fit its version here (${(error as Error).message}): run migratePostgres with a user who may create tables, then start again`, { cause: error })
+        throw new InvalidDatabaseError(`the tables of pg-boss in the schema "${schema}" do not fit its version here (${(error as Error).message}): run "npx fastify-logic-apps migrate" (migratePostgres) with a user who may create tables, then start again`, { cause: error })
       }
     },
 

@@ -150,7 +150,7 @@ function isOneOf (error: unknown, ...codes: number[]): boolean {
 }
 
 /** SQLite's errors in our terms, with the file and the mend. Anything else is a bug and stays as it is. */
-function explain (error: unknown, file: string): unknown {
+export function explain (error: unknown, file: string): unknown {
   if (isOneOf(error, code.full)) {
     return new StoreUnavailableError(`the disk that holds ${file} is full: free some space, the store goes on by itself`, { cause: error })
   }

@@ -4,6 +4,8 @@ import { InvalidDatabaseError, SchemaVersionError } from '../../errors.ts'
 
 /** Marks the file as ours ("FLAj"), so that a foreign database is never touched. */
 const applicationId = 0x464c416a
+/** Marks it as moved to PostgreSQL ("FLAm"): two stores must not both carry on the same work. */
+const movedId = 0x464c416d
 
 /** Each entry takes the schema one version up and is never edited once released. */
 const migrations = [`
@@ -164,7 +166,7 @@ const migrations = [`
 /**
  * Brings the database to this version's schema. Nothing is written before it is known to be ours or empty.
  *
- * @throws {InvalidDatabaseError} when another program's tables are in it.
+ * @throws {InvalidDatabaseError} when another program's tables are in it, or when it was moved.
  * @throws {SchemaVersionError} when a newer version of this package wrote it.
  */
 export function migrate (database: DatabaseSync, file: string): void {
@@ -189,10 +191,16 @@ export function migrate (database: DatabaseSync, file: string): void {
   }
 }
 
+/** From the commit on, nobody works on the file. */
+export function markMoved (database: DatabaseSync): void {
+  database.exec(`PRAGMA application_id = ${movedId}`)
+}
+
 function readVersion (database: DatabaseSync, file: string): number {
   const pragma = (name: string): number => (database.prepare(`SELECT ${name} AS value FROM pragma_${name}`).get() as { value: number }).value
   const version = pragma('user_version')
   const owner = pragma('application_id')
+  if (owner === movedId) throw new InvalidDatabaseError(`${file} was moved to PostgreSQL, and its work goes on there: start with postgresStore. Nothing was changed`)
   if (owner !== applicationId) {
     const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number }
     if (tables > 0 || version !== 0 || owner !== 0) {
