@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { createReceiver, type Receiver } from './helpers/callback-receiver.ts'
 import { runExample, type Example } from './helpers/example.ts'
 import { findPort } from './helpers/find-port.ts'
+import { startPostgres } from './helpers/postgres.ts'
 import { createTempDir } from './helpers/temp-dir.ts'
 import { until } from './helpers/until.ts'
 
@@ -98,6 +99,19 @@ t.test('examples/polling-trigger.ts answers 202, then what is new, and closes on
   t.same(await hot.json(), { value: [{ sensor: 'oven', celsius: 31 }] })
   t.equal((await fetch(hot.headers.get('location')!)).status, 202)
   t.notMatch(example.output(), 'triggerState', 'the state is not in the log')
+  await closesOnSigterm(t, example)
+})
+
+t.test('examples/transactional-publish.ts commits an order with its event, or neither', async (t) => {
+  const { url, pool } = await startPostgres()
+  const example = await runServer(t, 'transactional-publish.ts', { DATABASE_URL: url })
+  const first = await fetch(`${example.origin}/triggers/orders`)
+  t.equal((await post(`${example.origin}/orders`, { flavour: 'sold out' })).status, 500)
+  t.equal((await post(`${example.origin}/orders`, { flavour: 'lemon' })).status, 200)
+  const news = await fetch(first.headers.get('location')!)
+  t.equal(news.status, 200)
+  t.match(await news.json(), { value: [{ orderId: '2', flavour: 'lemon' }] })
+  t.same((await pool.query('SELECT flavour FROM orders')).rows, [{ flavour: 'lemon' }])
   await closesOnSigterm(t, example)
 })
 

@@ -1,7 +1,11 @@
+import { sql as drizzleSql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import knex from 'knex'
+import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import { fromKysely } from 'pg-boss'
+import { fromDrizzle, fromKnex, fromKysely, fromPrisma } from 'pg-boss'
 import t, { test, type Test } from 'tap'
-import type { NewEvent, Store } from '../../src/work/store.ts'
+import type { HostTransaction, NewEvent, Store } from '../../src/work/store.ts'
 import { createReplicas, type Replica, type Replicas } from '../helpers/replicas.ts'
 import { until } from '../helpers/until.ts'
 
@@ -164,12 +168,43 @@ test('many transactions that commit in any order, and plain publishes: a cursor 
   t.same(read.toSorted(), expected.toSorted())
 })
 
-test('an adapter of pg-boss carries it too', async (t) => {
-  const { one, begin, readOn } = await createBench(t)
-  const client = await begin()
-  // What Kysely's transactions have, as pg-boss asks for it.
-  const transaction = { executeQuery: async <R>({ sql, parameters }: { sql: string, parameters: readonly unknown[] }) => ({ rows: (await client.query(sql, [...parameters])).rows as R[] }) }
-  await one.store.publishIn!([event('nul \0 "quoted" \\u0000 😀')], fromKysely(transaction))
-  await client.query('COMMIT')
-  t.same(await readOn(), ['nul \0 "quoted" \\u0000 😀'])
-})
+/** A transaction of each library that pg-boss has an adapter for: what it is given there is committed, unless it throws. */
+const libraries: Record<string, (connectionString: string, work: (db: HostTransaction) => Promise<void>) => Promise<void>> = {
+  async kysely (connectionString, work) {
+    const db = new Kysely<object>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString }) }) })
+    await db.transaction().execute((trx) => work(fromKysely(trx))).finally(() => db.destroy())
+  },
+  async drizzle (connectionString, work) {
+    const pool = new pg.Pool({ connectionString })
+    await drizzle(pool).transaction((tx) => work(fromDrizzle(tx, drizzleSql))).finally(() => pool.end())
+  },
+  async knex (connectionString, work) {
+    const db = knex({ client: 'pg', connection: connectionString })
+    await db.transaction((trx) => work(fromKnex(trx))).finally(() => db.destroy())
+  },
+  // Its client is generated code, so this is what pg-boss's adapter asks of one.
+  async prisma (connectionString, work) {
+    const client = new pg.Client({ connectionString })
+    await client.connect()
+    try {
+      await client.query('BEGIN')
+      await work(fromPrisma({ $queryRawUnsafe: async <T>(text: string, ...values: unknown[]) => (await client.query(text, values)).rows as T }))
+      await client.query('COMMIT')
+    } finally {
+      await client.end()
+    }
+  }
+}
+
+for (const [name, transact] of Object.entries(libraries)) {
+  test(`a transaction of ${name} carries it, or takes it back`, async (t) => {
+    const { one, server, readOn } = await createBench(t)
+    const odd = 'nul \0 "quoted" \\u0000 ? $1 😀'
+    await t.rejects(transact(server.url, async (db) => {
+      await one.store.publishIn!([event('never')], db)
+      throw new Error('the host changed its mind')
+    }), { message: 'the host changed its mind' })
+    await transact(server.url, (db) => one.store.publishIn!([event(odd), event('second')], db))
+    t.same(await readOn(), [odd, 'second'])
+  })
+}

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import t, { test, type Test } from 'tap'
 import type { ClaimRequest, JobRecord, Settlement, Store } from '../../src/work/store.ts'
+import { leaseMs } from '../../src/work/job-runner.ts'
 import { createLatch } from '../helpers/latch.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
@@ -61,6 +62,30 @@ test('while the server is away every call says so, and the store goes on by itse
   const [job] = await accept(other.store)
   await until(() => logs.some(({ msg }) => msg.includes('told of other replicas')))
   t.same((await store.claim(bake)).jobs.map(({ number }) => number), [job!.number])
+})
+
+test('after an outage longer than a lease nobody is taken for dead who had no chance to say otherwise', async (t) => {
+  const { server, clock, open } = await createReplicas(t)
+  const { store } = await open()
+  const { store: other } = await open()
+  await accept(store)
+  const { jobs } = await store.claim(bake)
+  t.equal(await other.recover(), 0)
+  await server.stop()
+  await clock.advance(4 * leaseMs)
+  await t.rejects(other.recover(), away)
+  await server.start()
+  t.equal(await other.recover(), 0, 'the other looks before the holder of the job could move')
+  t.same(await store.settle(jobs.map(succeeded)), [true], 'and the result counts')
+
+  await accept(store)
+  await store.claim(bake)
+  let recovered = 0
+  for (let waited = 0; waited <= leaseMs + 5000; waited += 5000) {
+    await clock.advance(5000)
+    recovered += await other.recover()
+  }
+  t.equal(recovered, 1, 'who does not move while it could is')
 })
 
 test('connections that are cut lose no call for good, and nothing is done twice', async (t) => {

@@ -106,7 +106,10 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
   async function recover (): Promise<number> {
     const { host: { clock, leaseMs } } = now()
-    const workers = await sql('SELECT id, beat FROM @.workers') as unknown as { id: string, beat: number }[]
+    const workers = await sql('SELECT id, beat FROM @.workers').catch((error: unknown) => {
+      observer.beginAnew()
+      throw error
+    }) as unknown as { id: string, beat: number }[]
     let count = 0
     for (const { id, beat } of observer.findSilent(workers, clock.monotonic(), leaseMs)) {
       count += await release(id, beat)

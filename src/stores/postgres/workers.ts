@@ -29,6 +29,8 @@ export async function releaseWorker (transaction: Transaction, tickets: Tickets,
 export interface Observer {
   findSilent (workers: { id: string, beat: number }[], now: number, leaseMs: number): { id: string, beat: number }[]
   forget (id: string): void
+  /** When we could not look: neither could they move. */
+  beginAnew (): void
 }
 
 /** @param worker Our own name. */
@@ -45,6 +47,7 @@ export function createObserver (worker: string): Observer {
         return last?.beat === beat && now - last.since >= leaseMs
       })
     },
-    forget: (id) => { beats.delete(id) }
+    forget: (id) => { beats.delete(id) },
+    beginAnew: () => { beats.clear() }
   }
 }
