@@ -13,6 +13,7 @@ const steps = [
   { script: 'test:unit', args: ['--reporter=base'] },
   { script: 'test:types' },
   { script: 'build' },
+  { script: 'test:bench' },
   { script: 'test:package' }
 ]
 

@@ -14,10 +14,11 @@ import { makeKeyFile, readKeyFile } from './key-file.ts'
 import { createRecordCache } from './record-cache.ts'
 import { listSubscriptions, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { readLog, sweepEvents } from './topic-log.ts'
-import { holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
+import { hasOtherWorkers, holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
 
-/** How often we look whether another process wrote. */
+/** How often we look whether another process wrote, and how often while there is none. */
 const watchMs = 500
+const watchAloneMs = 5_000
 
 /**
  * @param file An absolute path, or `:memory:`.
@@ -67,8 +68,17 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     if (queued !== undefined) queued.count += queuedChange
   }
 
+  function isAlone (): boolean {
+    try {
+      return !hasOtherWorkers(path, worker)
+    } catch {
+      // The folder cannot be read; the look at the database will say why.
+      return false
+    }
+  }
+
   function watch (seen: string): void {
-    stopWatching = host.clock.after(watchMs, () => {
+    stopWatching = host.clock.after(isAlone() ? watchAloneMs : watchMs, () => {
       let version = seen
       try {
         version = connection.dataVersion()
