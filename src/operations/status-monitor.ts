@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { InvalidDatabaseError, JobAlreadyEndedError, JobExpiredError, JobNotFoundError, StoreUnavailableError } from '../errors.ts'
 import { pathOfTarget } from '../protocol/location.ts'
+import type { RecordName } from '../protocol/token.ts'
 import type { JobRecord } from '../work/store.ts'
 import type { OperationParts } from './job-operation.ts'
 import { generatedRoute, withIgnoredBody, type MonitorHooks } from './generated-route.ts'
@@ -24,6 +25,9 @@ const paramsSchema = {
   required: ['token']
 }
 
+/** What a genuine token names. */
+interface JobName extends RecordName { id: string }
+
 /** The routes that the caller of a job polls, and cancels it by. */
 export function addStatusMonitor (instance: FastifyInstance, path: string, operation: MonitoredOperation, { tokens, ids, jobs }: OperationParts): void {
   const { operationId, settings: { retryAfterSeconds }, monitorHooks, urlsOf, result } = operation
@@ -31,15 +35,15 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
   const compilers = compilersForOwnSchemas(instance)
 
   /** A genuine token is known without a read, so that a store that is away can be told from a job that never was. */
-  function genuineId ({ params }: FastifyRequest<TokenRoute>): string {
+  function genuineName ({ params }: FastifyRequest<TokenRoute>): JobName {
     const id = tokens.verify(params.token)
-    if (id === undefined || ids.decode(id) === undefined) throw new JobNotFoundError()
-    return id
+    const name = id === undefined ? undefined : ids.decode(id)
+    if (name === undefined) throw new JobNotFoundError()
+    return { id: id!, ...name }
   }
 
   /** @throws {JobExpiredError} for what was issued but is not there any more. */
-  async function read (id: string): Promise<JobRecord> {
-    const { number, createdAt } = ids.decode(id)!
+  async function read ({ number, createdAt }: JobName): Promise<JobRecord> {
     const job = await jobs.find(number)
     if (job === undefined) throw new JobExpiredError()
     // Another operation's job, or one that took the number after an older backup was restored.
@@ -48,12 +52,12 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
   }
 
   /** The job, or `undefined` while the store is away: the caller is then asked to wait. */
-  async function readIfReachable (id: string, request: FastifyRequest): Promise<JobRecord | undefined> {
+  async function readIfReachable (name: JobName, request: FastifyRequest): Promise<JobRecord | undefined> {
     try {
-      return await read(id)
+      return await read(name)
     } catch (error) {
       if (!(error instanceof StoreUnavailableError || error instanceof InvalidDatabaseError)) throw error
-      request.log.warn({ err: error, jobId: id }, 'the store is away; a poll is asked to wait')
+      request.log.warn({ err: error, jobId: name.id }, 'the store is away; a poll is asked to wait')
       return undefined
     }
   }
@@ -70,9 +74,10 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
       response: { 202: statusSchema, ...(result === undefined ? {} : { 200: result }) }
     } as object,
     async handler (request, reply) {
-      const id = genuineId(request)
+      const name = genuineName(request)
+      const { id } = name
       const urls = (): JobUrls => urlsOf(request, id, actionPathOf(request))
-      const job = await readIfReachable(id, request)
+      const job = await readIfReachable(name, request)
       if (job === undefined) return answerUnknownYet(reply, id, urls(), retryAfterSeconds)
       return answerPoll(reply, id, job, urls, retryAfterSeconds)
     }
@@ -89,8 +94,8 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
       params: paramsSchema
     } as object,
     async handler (request, reply) {
-      const id = genuineId(request)
-      return answerOperation(reply, id, await readIfReachable(id, request), retryAfterSeconds)
+      const name = genuineName(request)
+      return answerOperation(reply, name.id, await readIfReachable(name, request), retryAfterSeconds)
     }
   })
 
@@ -105,10 +110,10 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
       params: paramsSchema
     } as object,
     async handler (request, reply) {
-      const id = genuineId(request)
-      const answer = await jobs.cancelJob(await read(id))
+      const name = genuineName(request)
+      const answer = await jobs.cancelJob(await read(name))
       if (answer === undefined) throw new JobExpiredError()
-      if (!answer.canceled) throw new JobAlreadyEndedError(id, answer.job.status)
+      if (!answer.canceled) throw new JobAlreadyEndedError(name.id, answer.job.status)
       return reply.code(204).send()
     }
   })
