@@ -206,6 +206,32 @@ for (const { id, severity, source } of lintRules) {
   })
 }
 
+/** `ListFlavours` takes its shop from what the reference says. */
+const takeShopFrom = (document: Loose, name: string): void => {
+  properties(document).flavour['x-ms-dynamic-values'].parameters.shop = { parameter: name }
+  properties(document).flavour['x-ms-dynamic-list'].parameters.shop = { parameterReference: `body/${name}` }
+}
+
+test('a definition that a body uses twice is met at both places', async (t) => {
+  const document = cleanDocument()
+  document.definitions = { Address: { type: 'object', properties: { city: { type: 'string', title: 'City' } } } }
+  Object.assign(properties(document), { billing: { $ref: '#/definitions/Address' }, shipping: { $ref: '#/definitions/Address' } })
+  takeShopFrom(document, 'shipping/city')
+  t.same(lintDocument(document).map(describeFinding), [])
+  document.definitions.Address.properties.city['x-ms-visibility'] = 'hidden'
+  t.same(lintDocument(document).map(({ path }) => path.replace(/.*parameters\./, '')), ['body.billing.city', 'body.shipping.city'])
+})
+
+test('definitions that use each other in many ways are walked in a moment, and near inputs are found all the same', async (t) => {
+  const document = cleanDocument()
+  const names = Array.from({ length: 12 }, (_, index) => `D${index}`)
+  const all = (): Loose => Object.fromEntries(names.map((name) => [name, { $ref: `#/definitions/${name}` }]))
+  document.definitions = Object.fromEntries(names.map((name) => [name, { type: 'object', properties: { ...all(), city: { type: 'string', title: 'City' } } }]))
+  Object.assign(properties(document), all())
+  takeShopFrom(document, 'D11/city')
+  t.same(lintDocument(document).filter(({ rule }) => rule !== 'reference-cycle').map(describeFinding), [])
+})
+
 test('any JSON can be linted', async (t) => {
   for (const strange of [null, 4, 'x', [], {}, { swagger: '2.0', paths: 4 }, { swagger: '2.0', paths: { '/x': null, '/y': { get: null, post: 4 }, '/z': { get: { parameters: {}, responses: [], operationId: 4 } } } }, { swagger: '2.0', paths: { '/x': { get: { parameters: [null, 4, { name: 4 }, {}], responses: { 200: null } } } } }]) {
     t.ok(lintDocument(strange).length > 0, JSON.stringify(strange))

@@ -26,7 +26,7 @@ export interface DocumentView {
   follow (schema: SwaggerSchema | undefined): SwaggerSchema | undefined
   /** The schema that the designer takes outputs from (openapi 0.6). */
   outputOf (operation: OperationView): SwaggerSchema | undefined
-  /** Calls back for a schema and all below it, references followed once. */
+  /** Calls back for a schema and all below it, level by level: one that is used twice is met at both places, one that holds itself once. */
   walk (schema: SwaggerSchema | undefined, place: string, visit: (schema: SwaggerSchema, place: string, parents: readonly SwaggerSchema[]) => void): void
   /** Schemas of inputs: of bodies, and parameters themselves. */
   inputsOf (operation: OperationView): PlacedSchema[]
@@ -38,6 +38,9 @@ export interface PlacedSchema {
   place: string
   schema: SwaggerSchema
 }
+
+/** Definitions that use each other again and again have more places than anyone reads: beyond these, each is met once. */
+const mostRepeats = 2_000
 
 export function record (value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {}
@@ -99,18 +102,20 @@ export function viewDocument (given: unknown): DocumentView {
 
     walk (schema, place, visit) {
       const seen = new Set<unknown>()
-      const step = (given: SwaggerSchema | undefined, at: string, parents: readonly SwaggerSchema[]): void => {
+      let repeats = 0
+      const queue: { given: SwaggerSchema | undefined, at: string, parents: readonly SwaggerSchema[] }[] = [{ given: schema, at: place, parents: [] }]
+      for (const { given, at, parents } of queue) {
         const found = view.follow(given)
-        if (typeof found !== 'object' || found === null || Array.isArray(found) || seen.has(found)) return
+        if (found === undefined || Array.isArray(found) || parents.includes(found)) continue
+        if (seen.has(found) && ++repeats > mostRepeats) continue
         seen.add(found)
         visit(found, at, parents)
         const below = [...parents, found]
-        for (const [name, property] of Object.entries(record(found.properties))) step(property as SwaggerSchema, `${at}.${name}`, below)
-        if (typeof found.items === 'object') step(found.items, `${at}[]`, below)
-        if (typeof found.additionalProperties === 'object') step(found.additionalProperties, `${at}[*]`, below)
-        for (const member of list(found.allOf)) step(member as SwaggerSchema, at, below)
+        for (const [name, property] of Object.entries(record(found.properties))) queue.push({ given: property as SwaggerSchema, at: `${at}.${name}`, parents: below })
+        if (typeof found.items === 'object') queue.push({ given: found.items, at: `${at}[]`, parents: below })
+        if (typeof found.additionalProperties === 'object') queue.push({ given: found.additionalProperties, at: `${at}[*]`, parents: below })
+        for (const member of list(found.allOf)) queue.push({ given: member as SwaggerSchema, at, parents: below })
       }
-      step(schema, place, [])
     },
 
     inputsOf: ({ place, parameters }) => parameters.map((parameter) => ({
