@@ -161,7 +161,13 @@ const faults: Record<string, ((document: Loose) => void)[]> = {
     (d) => { properties(d).flavour['x-ms-dynamic-values']['value-path'] = 'nobody' },
     (d) => { properties(d).flavour['x-ms-dynamic-list'].itemTitlePath = 'name/deeper' },
     (d) => { delete properties(d).flavour['x-ms-dynamic-list'].itemsPath },
-    (d) => { delete list(d).responses[200].schema }
+    (d) => { delete list(d).responses[200].schema },
+    (d) => { properties(d).flavour['x-ms-dynamic-values']['value-description'] = 'nobody' },
+    (d) => { properties(d).flavour['x-ms-dynamic-values']['value-selectable'] = 'nobody' },
+    (d) => { properties(d).flavour['x-ms-dynamic-tree'] = { open: { ...properties(d).flavour['x-ms-dynamic-list'], itemIsParent: 'nobody' } } },
+    (d) => { properties(d).flavour['x-ms-dynamic-tree'] = { browse: { ...properties(d).flavour['x-ms-dynamic-list'], itemFullTitlePath: 'nobody' } } },
+    (d) => { properties(d).form = { type: 'object', 'x-ms-dynamic-schema': { operationId: 'PollOrders', parameters: {}, 'value-path': 'value/nobody' } } },
+    (d) => { properties(d).form = { type: 'object', 'x-ms-dynamic-properties': { operationId: 'PollOrders', parameters: {}, itemValuePath: 'nobody' } } }
   ],
   'dynamic-both-forms': [(d) => { delete properties(d).flavour['x-ms-dynamic-values'] }, (d) => { properties(d).size = { type: 'object', title: 'S', 'x-ms-dynamic-schema': { operationId: 'PollOrders' } } }, (d) => { properties(d).size = { type: 'object', title: 'S', 'x-ms-dynamic-properties': { operationId: 'PollOrders' } } }],
   'dynamic-schema-place': [(d) => { body(d)['x-ms-dynamic-schema'] = { operationId: 'PollOrders' } }],
@@ -230,6 +236,28 @@ test('definitions that use each other in many ways are walked in a moment, and n
   Object.assign(properties(document), all())
   takeShopFrom(document, 'D11/city')
   t.same(lintDocument(document).filter(({ rule }) => rule !== 'reference-cycle').map(describeFinding), [])
+})
+
+test('dynamic paths into what an output leaves open are not judged', async (t) => {
+  const outputs: Loose[] = [
+    undefined, {}, { type: 'object' }, { type: 'object', additionalProperties: true }, { type: 'object', properties: {} },
+    { type: 'object', properties: { form: { type: 'object', additionalProperties: {} } } },
+    { type: 'object', properties: { form: { type: 'object', properties: { other: { type: 'string' } }, additionalProperties: true } } },
+    { type: 'object', properties: { form: { type: 'object', properties: { schema: { type: 'object' } } } } }
+  ]
+  for (const schema of outputs) {
+    const document = cleanDocument()
+    document.paths['/form'] = { get: { ...poll(document), operationId: 'GetForm', 'x-ms-trigger': undefined, 'x-ms-notification': undefined, responses: { 200: { description: 'OK', ...(schema === undefined ? {} : { schema }) } } } }
+    properties(document).form = { type: 'object', title: 'Form', 'x-ms-dynamic-schema': { operationId: 'GetForm', parameters: {}, 'value-path': 'form/schema/properties' }, 'x-ms-dynamic-properties': { operationId: 'GetForm', parameters: {}, itemValuePath: 'form/schema' } }
+    t.notOk(lintDocument(document).find(({ rule }) => rule.startsWith('dynamic')), JSON.stringify(schema))
+  }
+  const items: Loose[] = [undefined, {}, { type: 'object', properties: { id: { type: 'string' } }, additionalProperties: true }]
+  for (const item of items) {
+    const document = cleanDocument()
+    list(document).responses[200].schema.properties.value = { type: 'array', ...(item === undefined ? {} : { items: item }) }
+    properties(document).flavour['x-ms-dynamic-tree'] = { open: { ...properties(document).flavour['x-ms-dynamic-list'], itemIsParent: 'IsFolder eq true' } }
+    t.notOk(lintDocument(document).find(({ rule }) => rule.startsWith('dynamic')), JSON.stringify(item))
+  }
 })
 
 test('any JSON can be linted', async (t) => {
