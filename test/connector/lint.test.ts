@@ -132,7 +132,7 @@ const faults: Record<string, ((document: Loose) => void)[]> = {
   'parameter-label': [(d) => { delete list(d).parameters[0]['x-ms-summary'] }, (d) => { delete properties(d).size.title }],
   'object-title': [(d) => { body(d).schema.title = 'Order' }],
   'internal-required': [(d) => { properties(d).flavour['x-ms-visibility'] = 'internal' }, (d) => { list(d).parameters[0]['x-ms-visibility'] = 'internal' }],
-  'internal-optional': [(d) => { properties(d).size = { type: 'string', title: 'S', default: 's', 'x-ms-visibility': 'internal' } }],
+  'internal-optional': [(d) => { properties(d).size = { type: 'string', title: 'S', default: 's', 'x-ms-visibility': 'internal' } }, (d) => { list(d).parameters.push({ name: 'api', in: 'query', type: 'string', default: '2', 'x-ms-visibility': 'internal' }) }],
   'body-required': [(d) => { body(d).required = false }],
   'body-of-get': [(d) => { poll(d).parameters.push({ name: 'body', in: 'body', schema: { type: 'string' } }) }],
   'default-type': [(d) => { properties(d).size.default = 4 }],
@@ -258,6 +258,32 @@ test('dynamic paths into what an output leaves open are not judged', async (t) =
     properties(document).flavour['x-ms-dynamic-tree'] = { open: { ...properties(document).flavour['x-ms-dynamic-list'], itemIsParent: 'IsFolder eq true' } }
     t.notOk(lintDocument(document).find(({ rule }) => rule.startsWith('dynamic')), JSON.stringify(item))
   }
+})
+
+test('a parameter of an operation stands in for that of its path', async (t) => {
+  const document = cleanDocument()
+  document.paths['/cakes/{shop}'].parameters = [{ name: 'shop', in: 'path', required: true, type: 'integer' }, { name: 'shop', in: 'header', type: 'string', 'x-ms-summary': 'Shop' }]
+  t.same(lintDocument(document).map(describeFinding), [])
+  document.paths['/cakes/{shop}'].parameters.push({ name: 'shop', in: 'header', type: 'string', 'x-ms-summary': 'Shop' })
+  t.same(lintDocument(document).map(({ rule }) => rule), ['parameter-duplicate'])
+})
+
+test('dynamic parameters name properties of a body whatever its name is', async (t) => {
+  const document = cleanDocument()
+  const { flavour } = properties(document)
+  body(document).name = 'request'
+  properties(document).place = { type: 'object', properties: { shop: { type: 'string', title: 'Shop' } } }
+  flavour['x-ms-dynamic-values'].parameters.shop = { parameter: 'place/shop' }
+  flavour['x-ms-dynamic-list'].parameters.shop = { parameterReference: 'request/place/shop' }
+  t.same(lintDocument(document).map(describeFinding), [])
+
+  // The list is of a POST, whose own body has another name.
+  document.paths['/flavours'] = { post: { ...list(document), parameters: [{ name: 'search', in: 'body', required: true, schema: { type: 'object', properties: { shop: { type: 'string', title: 'Shop' } }, required: ['shop'] } }] } }
+  delete document['x-ms-capabilities']
+  flavour['x-ms-dynamic-list'].parameters = { 'search/shop': flavour['x-ms-dynamic-list'].parameters.shop }
+  t.same(lintDocument(document).map(describeFinding), [])
+  properties(document).place['x-ms-visibility'] = 'internal'
+  t.same(lintDocument(document).map(({ rule }) => rule), ['dynamic-internal-parameter', 'dynamic-internal-parameter'])
 })
 
 test('any JSON can be linted', async (t) => {

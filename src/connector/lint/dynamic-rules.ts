@@ -54,17 +54,32 @@ function readExtension (extension: string, value: Record<string, unknown>, place
   }]
 }
 
+interface NamedInput {
+  isRequired: boolean
+  isInternal: boolean
+  hasDefault: boolean
+  /** The old form leaves out the name of the body that a property is in. */
+  shortName: string
+}
+
 /** The inputs of an operation by the names that references use: `shop`, `body/address/city`. */
-function inputNames (view: DocumentView, operation: OperationView): Map<string, { isRequired: boolean, isInternal: boolean, hasDefault: boolean }> {
-  const names = new Map<string, { isRequired: boolean, isInternal: boolean, hasDefault: boolean }>()
+function inputNames (view: DocumentView, operation: OperationView): Map<string, NamedInput> {
+  const names = new Map<string, NamedInput>()
   for (const parameter of operation.parameters) {
-    if (parameter.in !== 'body') names.set(parameter.name, { isRequired: parameter.required === true, isInternal: isInternalThing(parameter), hasDefault: parameter.default !== undefined })
+    if (parameter.in !== 'body') names.set(parameter.name, { isRequired: parameter.required === true, isInternal: isInternalThing(parameter), hasDefault: parameter.default !== undefined, shortName: parameter.name })
   }
-  view.walk(bodyOf(operation)?.schema, bodyOf(operation)?.name ?? 'body', (schema, place, parents) => {
+  const body = bodyOf(operation)?.name ?? 'body'
+  view.walk(bodyOf(operation)?.schema, body, (schema, place, parents) => {
     const isRequired = parents.length > 0 && list(parents.at(-1)!.required).includes(place.split('.').at(-1)!) && parents.length === 1
-    names.set(place.replaceAll('.', '/'), { isRequired, isInternal: [...parents, schema].some(isInternalThing), hasDefault: schema.default !== undefined })
+    const name = place.replaceAll('.', '/')
+    names.set(name, { isRequired, isInternal: [...parents, schema].some(isInternalThing), hasDefault: schema.default !== undefined, shortName: parents.length === 0 ? name : name.slice(body.length + 1) })
   })
   return names
+}
+
+/** By its name, or as the old form says it. */
+function inputNamed (names: Map<string, NamedInput>, name: string): NamedInput | undefined {
+  return names.get(name) ?? [...names.values()].find(({ shortName }) => shortName === name)
 }
 
 /** Which input a parameter of a dynamic extension takes its value from, if from one. */
@@ -118,14 +133,13 @@ export const dynamicRules: LintRule[] = [
         const target = view.operations.find(({ id }) => id === operationId)
         if (target === undefined) continue
         const [given, taken] = [inputNames(view, source), inputNames(view, target)]
-        const has = (names: Map<string, unknown>, name: string): boolean => names.has(name) || names.has(`body/${name}`)
         for (const [name, value] of Object.entries(parameters)) {
           const reference = referenceIn(value)
-          if (reference !== undefined && !has(given, reference)) report(place, `takes ${name} from the input "${reference}" in ${extension}, which is not there`, source.id)
-          if (!has(taken, name)) report(place, `gives ${name} to ${target.id} in ${extension}, which takes none`, source.id)
+          if (reference !== undefined && inputNamed(given, reference) === undefined) report(place, `takes ${name} from the input "${reference}" in ${extension}, which is not there`, source.id)
+          if (inputNamed(taken, name) === undefined) report(place, `gives ${name} to ${target.id} in ${extension}, which takes none`, source.id)
         }
-        for (const [name, { isRequired, hasDefault }] of taken) {
-          const isGiven = Object.hasOwn(parameters, name) || Object.hasOwn(parameters, name.replace(/^body\//, ''))
+        for (const [name, { isRequired, hasDefault, shortName }] of taken) {
+          const isGiven = Object.hasOwn(parameters, name) || Object.hasOwn(parameters, shortName)
           if (isRequired && !hasDefault && !isGiven) report(place, `does not give ${name} to ${target.id} in ${extension}, which requires it`, source.id)
         }
       }
@@ -141,7 +155,7 @@ export const dynamicRules: LintRule[] = [
       for (const { extension, place, source, parameters } of dynamicReferencesOf(view).filter(({ source }) => !source.isInternal)) {
         const names = inputNames(view, source)
         for (const reference of Object.values(parameters).map(referenceIn)) {
-          if (reference !== undefined && (names.get(reference) ?? names.get(`body/${reference}`))?.isInternal === true) report(place, `depends on "${reference}" in ${extension}, which is internal`, source.id)
+          if (reference !== undefined && inputNamed(names, reference)?.isInternal === true) report(place, `depends on "${reference}" in ${extension}, which is internal`, source.id)
         }
       }
     }

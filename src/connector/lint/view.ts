@@ -63,8 +63,13 @@ export function viewDocument (given: unknown): DocumentView {
     return found as T | undefined
   }
 
+  const parametersIn = (given: unknown): SwaggerParameter[] =>
+    list(given).map((parameter) => record(atReference(parameter)) as unknown as SwaggerParameter).filter(({ name }) => typeof name === 'string')
+
   const viewOperation = (path: string, item: SwaggerPathItem, method: string, operation: SwaggerOperation): OperationView => {
-    const parameters = [...list(item.parameters), ...list(operation.parameters)].map((parameter) => record(atReference(parameter)) as unknown as SwaggerParameter).filter(({ name }) => typeof name === 'string')
+    const own = parametersIn(operation.parameters)
+    // Of one name in one place, the operation's is meant.
+    const inherited = parametersIn(item.parameters).filter((parameter) => !own.some((one) => one.name === parameter.name && one.in === parameter.in))
     const isInternal = isInternalThing(operation)
     return {
       place: `paths.${path}.${method}`,
@@ -73,7 +78,7 @@ export function viewDocument (given: unknown): DocumentView {
       item,
       operation,
       id: typeof operation.operationId === 'string' ? operation.operationId : '',
-      parameters,
+      parameters: [...inherited, ...own],
       responses: Object.fromEntries(Object.entries(record(operation.responses)).map(([code, response]) => [code, record(atReference(response)) as unknown as SwaggerResponse])),
       isInternal,
       isWebhook: !isInternal && item['x-ms-notification-content'] !== undefined
