@@ -39,8 +39,16 @@ export interface PlacedSchema {
   schema: SwaggerSchema
 }
 
+/** Met on a walk from a schema. */
+interface Visit {
+  found: SwaggerSchema
+  /** What to add to the place of the schema. */
+  below: string
+  parents: readonly SwaggerSchema[]
+}
+
 /** Definitions that use each other again and again have more places than anyone reads: beyond these, each is met once. */
-const mostRepeats = 2_000
+const mostRepeats = 1_000
 
 export function record (value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {}
@@ -91,6 +99,30 @@ export function viewDocument (given: unknown): DocumentView {
       return typeof operation === 'object' && operation !== null ? [viewOperation(path, item as SwaggerPathItem, method, operation as SwaggerOperation)] : []
     }))
 
+  const walked = new WeakMap<SwaggerSchema, Visit[]>()
+
+  function visitsOf (root: SwaggerSchema): Visit[] {
+    const visits: Visit[] = []
+    const seen = new Set<SwaggerSchema>()
+    let repeats = 0
+    const step = (schema: unknown, below: string, parents: readonly SwaggerSchema[]): void => {
+      const found = view.follow(schema as SwaggerSchema | undefined)
+      if (found === undefined || Array.isArray(found) || parents.includes(found)) return
+      if (seen.has(found) && ++repeats > mostRepeats) return
+      seen.add(found)
+      visits.push({ found, below, parents })
+    }
+    step(root, '', [])
+    for (const { found, below, parents } of visits) {
+      const chain = [...parents, found]
+      for (const [name, property] of Object.entries(record(found.properties))) step(property, `${below}.${name}`, chain)
+      if (typeof found.items === 'object') step(found.items, `${below}[]`, chain)
+      if (typeof found.additionalProperties === 'object') step(found.additionalProperties, `${below}[*]`, chain)
+      for (const member of list(found.allOf)) step(member, below, chain)
+    }
+    return visits
+  }
+
   const view: DocumentView = {
     document,
     operations,
@@ -106,21 +138,12 @@ export function viewDocument (given: unknown): DocumentView {
     },
 
     walk (schema, place, visit) {
-      const seen = new Set<unknown>()
-      let repeats = 0
-      const queue: { given: SwaggerSchema | undefined, at: string, parents: readonly SwaggerSchema[] }[] = [{ given: schema, at: place, parents: [] }]
-      for (const { given, at, parents } of queue) {
-        const found = view.follow(given)
-        if (found === undefined || Array.isArray(found) || parents.includes(found)) continue
-        if (seen.has(found) && ++repeats > mostRepeats) continue
-        seen.add(found)
-        visit(found, at, parents)
-        const below = [...parents, found]
-        for (const [name, property] of Object.entries(record(found.properties))) queue.push({ given: property as SwaggerSchema, at: `${at}.${name}`, parents: below })
-        if (typeof found.items === 'object') queue.push({ given: found.items, at: `${at}[]`, parents: below })
-        if (typeof found.additionalProperties === 'object') queue.push({ given: found.additionalProperties, at: `${at}[*]`, parents: below })
-        for (const member of list(found.allOf)) queue.push({ given: member as SwaggerSchema, at, parents: below })
-      }
+      const root = view.follow(schema)
+      if (root === undefined || Array.isArray(root)) return
+      // Many rules walk, and many operations share their schemas.
+      const visits = walked.get(root) ?? visitsOf(root)
+      walked.set(root, visits)
+      for (const { found, below, parents } of visits) visit(found, `${place}${below}`, parents)
     },
 
     inputsOf: ({ place, parameters }) => parameters.map((parameter) => ({
