@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import type { Connector } from '../connector/connector.ts'
 import type { RouteSchema } from '../connector/operation.ts'
 import type { BaseUrl } from './base-url.ts'
-import { generatedRoute } from './generated-route.ts'
+import { generatedRoute, type OperationConfig } from './generated-route.ts'
 
 /**
  * An `onRoute` hook that tells the connector of its routes: those of the decorators, and ordinary ones with
@@ -11,9 +11,10 @@ import { generatedRoute } from './generated-route.ts'
 export function collectConnectorRoutes (connector: Connector): (this: FastifyInstance, route: RouteOptions) => void {
   const seen = new Map<unknown, string>()
   return function (route) {
-    const marked = route.config?.logicApps
+    // JavaScript may say `false` or `null` of a route that is none of the connector's.
+    const marked: unknown = route.config?.logicApps
     const schema = route.schema as RouteSchema | undefined
-    if (marked === undefined || schema?.operationId === undefined) return
+    if (!isMark(marked) || schema?.operationId === undefined) return
     const { operationId, role = undefined } = marked === true ? { operationId: String(schema.operationId) } : marked
     if (role === 'document') return
     // `/` in a scope with a prefix is two routes, with and without a slash at the end: one operation.
@@ -29,6 +30,7 @@ export function collectConnectorRoutes (connector: Connector): (this: FastifyIns
   }
 }
 
+const isMark = (marked: unknown): marked is true | OperationConfig => marked === true || (typeof marked === 'object' && marked !== null)
 const withoutSlash = (url: string): string => url.replace(/\/+$/, '')
 
 /** The route that the designer reads the document from. */

@@ -66,6 +66,16 @@ test('it is made when the app gets ready, and whoever takes it may change it', a
   t.same(Object.keys(app.logicApps.connector.swagger().paths), ['/flavours'])
 })
 
+test('a route whose config says no is not in it', async (t) => {
+  const { app } = await createApp(t)
+  addFlavours(app)
+  for (const [index, logicApps] of [false, null, 0, 'no', undefined].entries()) {
+    app.get(`/secret/${index}`, { config: { logicApps: logicApps as unknown as true }, schema: { ...flavours.schema, operationId: `Secret${index}` } }, () => [])
+  }
+  await app.ready()
+  t.same(Object.keys(app.logicApps.connector.swagger().paths), ['/flavours'])
+})
+
 test('host, basePath and schemes are those of baseUrl (peers, pain 42)', async (t) => {
   const { app } = await createApp(t, { baseUrl: 'https://contoso.azure-api.net:8443/bakery/' })
   addFlavours(app)

@@ -167,6 +167,14 @@ for (const [what, given, path, message] of faults) {
   })
 }
 
+test('the items of a list outside the body keep their extensions, by reference as well (openapi 1)', async (t) => {
+  const dropdown = { 'x-ms-dynamic-values': { operationId: 'ListTags', parameters: {}, 'value-path': 'id' } }
+  t.match(query(Type.Array(Type.String({ title: 'Tag', ...dropdown }))), { type: 'array', items: { type: 'string', ...dropdown } })
+  const named = { type: 'string', enum: ['a'], 'x-ms-enum-values': [{ value: 'a', displayName: 'Ay' }] }
+  const parameter = toParameter('q', 'header', { type: 'array', items: { $ref: '#/definitions/Tag' } }, false, ({ $ref, ...schema }) => $ref === undefined ? schema : named)
+  t.same(parameter.items, named)
+})
+
 test('parameters have one simple type, a label, and nothing that 2.0 does not know (openapi 0.7, 0.9, 4)', async (t) => {
   t.same(query(Type.String({ title: 'Name', description: 'Whose', examples: ['x'], minLength: 1 })), { name: 'q', in: 'query', description: 'Whose', type: 'string', minLength: 1, 'x-ms-summary': 'Name' })
   t.same(query(Type.Enum(['a', 'b'])), { name: 'q', in: 'query', type: 'string', enum: ['a', 'b'] })

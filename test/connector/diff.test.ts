@@ -105,6 +105,13 @@ const cases: [title: string, change: (parts: Parts) => void, ...lines: RegExp[]]
   ['a least length of nothing', ({ order }) => { order.properties!.note!.minLength = 0 }],
   ['a pattern', ({ order }) => { order.properties!.note!.pattern = '^a' }, /has the pattern \^a, and had none \(input-narrowed\)/],
   ['another default', ({ order }) => { order.properties!.count!.default = 2 }, /had the default 1 and has 2 \(input-default\)/],
+  ['a hidden property', ({ order }) => { order.properties!.deep!.properties!.a!['x-ms-visibility'] = 'internal' }, /body\.deep\.a: is internal now \(input-hidden\)/],
+  ['a hidden parameter', (parts) => { parameter(parts, 'lang')['x-ms-visibility'] = 'internal' }, /parameters\.lang: is internal now \(input-hidden\)/],
+  ['a hidden body', (parts) => { parameter(parts, 'body')['x-ms-visibility'] = 'internal' }, /body: is internal now \(input-hidden\)/],
+  ['a value once in a list', (parts) => { Object.assign(parameter(parts, 'ids'), { uniqueItems: true }) }, /ids: does not take a value twice any more \(input-narrowed\)/],
+  ['a part of the path is encoded as before', (parts) => { parameter(parts, 'shop')['x-ms-url-encoding'] = 'single' }],
+  ['a part of the path is encoded twice', (parts) => { parameter(parts, 'shop')['x-ms-url-encoding'] = 'double' }, /shop: was encoded single and is encoded double \(input-type\)/],
+  ['an object of named properties takes no others', ({ order }) => { order.properties!.deep!.additionalProperties = false }],
   ['a content type less', ({ document }) => { document.consumes = ['application/json'] }, /BakeCake .*: does not take text\/plain any more \(consumes-removed\)/, /OnOrder .*\(consumes-removed\)/],
 
   ['an output is gone, wherever it is used', ({ cake }) => { delete cake.properties!.at }, /BakeCake .*output\.at: is gone \(output-removed\)/, /PollOrders .*output\[\]\.at: is gone/],
@@ -126,9 +133,33 @@ const cases: [title: string, change: (parts: Parts) => void, ...lines: RegExp[]]
   ['an operation has security of its own', ({ bake }) => { bake.security = [] }, /BakeCake .*security: is another \(security-changed\)/]
 ]
 
-for (const [title, change, ...lines] of cases) {
+const both = (first: (parts: Parts) => void, second: (parts: Parts) => void) => (parts: Parts): void => { first(parts); second(parts) }
+const free = (rest: SwaggerSchema = {}) => ({ order }: Parts): void => { order.properties!.free = { type: 'object', ...rest } }
+const content = ({ document }: Parts): { headers?: object } => document.paths['/hooks']!['x-ms-notification-content']!
+const withKey = ({ document }: Parts): void => { document.security = [{ key: [] }] }
+
+/** As `cases`, from a document that was changed before. */
+const more: [title: string, first: (parts: Parts) => void, second: (parts: Parts) => void, ...lines: RegExp[]][] = [
+  ['the least itself is not taken', ({ order }) => { order.properties!.count!.minimum = 1 }, ({ order }) => { order.properties!.count!.exclusiveMinimum = true }, /count: does not take its minimum 1 any more \(input-narrowed\)/],
+  ['the most itself is not taken', ({ order }) => { order.properties!.count!.maximum = 9 }, ({ order }) => { order.properties!.count!.exclusiveMaximum = true }, /count: does not take its maximum 9 any more \(input-narrowed\)/],
+  ['a lower bound that is not taken itself', ({ order }) => { order.properties!.count!.minimum = 1 }, ({ order }) => { Object.assign(order.properties!.count!, { minimum: 0, exclusiveMinimum: true }) }],
+  ['the body must be sent', (parts) => { parameter(parts, 'body').required = false }, (parts) => { parameter(parts, 'body').required = true }, /body: was optional and is required \(input-required\)/],
+  ['a body that is sent anyway is required', (parts) => { delete parameter(parts, 'body').required }, (parts) => { parameter(parts, 'body').required = true }],
+  ['any object is closed', free(), free({ additionalProperties: false }), /free: does not take properties of any name any more \(input-narrowed\)/],
+  ['an object of texts is closed', free({ additionalProperties: { type: 'string' } }), free({ properties: { a: { type: 'string' } }, additionalProperties: false }), /free: does not take properties of any name/, /free\.a: is new \(input-added\)/],
+  ['headers of a callback are gone', (parts) => { content(parts).headers = { 'X-A': { type: 'string' } } }, (parts) => { delete content(parts).headers }, /OnOrder .*headers\.X-A: is gone \(output-removed\)/],
+  ['the document has security', () => {}, withKey, /^security: is another \(security-changed\)/],
+  ['another security of the document', withKey, ({ document }) => { document.security = [{ user: [] }] }, /^security: is another \(security-changed\)/],
+  ['an operation repeats the security of the document', withKey, ({ bake }) => { bake.security = [{ key: [] }] }]
+]
+
+const pairs = [
+  ...cases.map(([title, change, ...lines]) => ({ title, before: base, after: changed(change), lines })),
+  ...more.map(([title, first, second, ...lines]) => ({ title, before: changed(first), after: changed(both(first, second)), lines }))
+]
+for (const { title, before, after, lines } of pairs) {
   test(title, (t) => {
-    const changes = diffDocuments(base, changed(change))
+    const changes = diffDocuments(before, after)
     t.equal(changes.length, lines.length, changes.map(describeChange).join('\n'))
     for (const line of lines) t.ok(changes.some((one) => line.test(describeChange(one))), `${String(line)} of\n${changes.map(describeChange).join('\n')}`)
     for (const { severity, kind } of changes) t.equal(severity, changeKinds[kind].severity)

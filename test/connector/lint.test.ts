@@ -132,7 +132,7 @@ const faults: Record<string, ((document: Loose) => void)[]> = {
   'parameter-label': [(d) => { delete list(d).parameters[0]['x-ms-summary'] }, (d) => { delete properties(d).size.title }],
   'object-title': [(d) => { body(d).schema.title = 'Order' }],
   'internal-required': [(d) => { properties(d).flavour['x-ms-visibility'] = 'internal' }, (d) => { list(d).parameters[0]['x-ms-visibility'] = 'internal' }],
-  'internal-optional': [(d) => { properties(d).size = { type: 'string', title: 'S', default: 's', 'x-ms-visibility': 'internal' } }],
+  'internal-optional': [(d) => { properties(d).size = { type: 'string', title: 'S', default: 's', 'x-ms-visibility': 'internal' } }, (d) => { list(d).parameters.push({ name: 'api', in: 'query', type: 'string', default: '2', 'x-ms-visibility': 'internal' }) }],
   'body-required': [(d) => { body(d).required = false }],
   'body-of-get': [(d) => { poll(d).parameters.push({ name: 'body', in: 'body', schema: { type: 'string' } }) }],
   'default-type': [(d) => { properties(d).size.default = 4 }],
@@ -161,7 +161,13 @@ const faults: Record<string, ((document: Loose) => void)[]> = {
     (d) => { properties(d).flavour['x-ms-dynamic-values']['value-path'] = 'nobody' },
     (d) => { properties(d).flavour['x-ms-dynamic-list'].itemTitlePath = 'name/deeper' },
     (d) => { delete properties(d).flavour['x-ms-dynamic-list'].itemsPath },
-    (d) => { delete list(d).responses[200].schema }
+    (d) => { delete list(d).responses[200].schema },
+    (d) => { properties(d).flavour['x-ms-dynamic-values']['value-description'] = 'nobody' },
+    (d) => { properties(d).flavour['x-ms-dynamic-values']['value-selectable'] = 'nobody' },
+    (d) => { properties(d).flavour['x-ms-dynamic-tree'] = { open: { ...properties(d).flavour['x-ms-dynamic-list'], itemIsParent: 'nobody' } } },
+    (d) => { properties(d).flavour['x-ms-dynamic-tree'] = { browse: { ...properties(d).flavour['x-ms-dynamic-list'], itemFullTitlePath: 'nobody' } } },
+    (d) => { properties(d).form = { type: 'object', 'x-ms-dynamic-schema': { operationId: 'PollOrders', parameters: {}, 'value-path': 'value/nobody' } } },
+    (d) => { properties(d).form = { type: 'object', 'x-ms-dynamic-properties': { operationId: 'PollOrders', parameters: {}, itemValuePath: 'nobody' } } }
   ],
   'dynamic-both-forms': [(d) => { delete properties(d).flavour['x-ms-dynamic-values'] }, (d) => { properties(d).size = { type: 'object', title: 'S', 'x-ms-dynamic-schema': { operationId: 'PollOrders' } } }, (d) => { properties(d).size = { type: 'object', title: 'S', 'x-ms-dynamic-properties': { operationId: 'PollOrders' } } }],
   'dynamic-schema-place': [(d) => { body(d)['x-ms-dynamic-schema'] = { operationId: 'PollOrders' } }],
@@ -205,6 +211,80 @@ for (const { id, severity, source } of lintRules) {
     }
   })
 }
+
+/** `ListFlavours` takes its shop from what the reference says. */
+const takeShopFrom = (document: Loose, name: string): void => {
+  properties(document).flavour['x-ms-dynamic-values'].parameters.shop = { parameter: name }
+  properties(document).flavour['x-ms-dynamic-list'].parameters.shop = { parameterReference: `body/${name}` }
+}
+
+test('a definition that a body uses twice is met at both places', async (t) => {
+  const document = cleanDocument()
+  document.definitions = { Address: { type: 'object', properties: { city: { type: 'string', title: 'City' } } } }
+  Object.assign(properties(document), { billing: { $ref: '#/definitions/Address' }, shipping: { $ref: '#/definitions/Address' } })
+  takeShopFrom(document, 'shipping/city')
+  t.same(lintDocument(document).map(describeFinding), [])
+  document.definitions.Address.properties.city['x-ms-visibility'] = 'hidden'
+  t.same(lintDocument(document).map(({ path }) => path.replace(/.*parameters\./, '')), ['body.billing.city', 'body.shipping.city'])
+})
+
+test('definitions that use each other in many ways are walked in a moment, and near inputs are found all the same', async (t) => {
+  const document = cleanDocument()
+  const names = Array.from({ length: 12 }, (_, index) => `D${index}`)
+  const all = (): Loose => Object.fromEntries(names.map((name) => [name, { $ref: `#/definitions/${name}` }]))
+  document.definitions = Object.fromEntries(names.map((name) => [name, { type: 'object', properties: { ...all(), city: { type: 'string', title: 'City' } } }]))
+  Object.assign(properties(document), all())
+  takeShopFrom(document, 'D11/city')
+  t.same(lintDocument(document).filter(({ rule }) => rule !== 'reference-cycle').map(describeFinding), [])
+})
+
+test('dynamic paths into what an output leaves open are not judged', async (t) => {
+  const outputs: Loose[] = [
+    undefined, {}, { type: 'object' }, { type: 'object', additionalProperties: true }, { type: 'object', properties: {} },
+    { type: 'object', properties: { form: { type: 'object', additionalProperties: {} } } },
+    { type: 'object', properties: { form: { type: 'object', properties: { other: { type: 'string' } }, additionalProperties: true } } },
+    { type: 'object', properties: { form: { type: 'object', properties: { schema: { type: 'object' } } } } }
+  ]
+  for (const schema of outputs) {
+    const document = cleanDocument()
+    document.paths['/form'] = { get: { ...poll(document), operationId: 'GetForm', 'x-ms-trigger': undefined, 'x-ms-notification': undefined, responses: { 200: { description: 'OK', ...(schema === undefined ? {} : { schema }) } } } }
+    properties(document).form = { type: 'object', title: 'Form', 'x-ms-dynamic-schema': { operationId: 'GetForm', parameters: {}, 'value-path': 'form/schema/properties' }, 'x-ms-dynamic-properties': { operationId: 'GetForm', parameters: {}, itemValuePath: 'form/schema' } }
+    t.notOk(lintDocument(document).find(({ rule }) => rule.startsWith('dynamic')), JSON.stringify(schema))
+  }
+  const items: Loose[] = [undefined, {}, { type: 'object', properties: { id: { type: 'string' } }, additionalProperties: true }]
+  for (const item of items) {
+    const document = cleanDocument()
+    list(document).responses[200].schema.properties.value = { type: 'array', ...(item === undefined ? {} : { items: item }) }
+    properties(document).flavour['x-ms-dynamic-tree'] = { open: { ...properties(document).flavour['x-ms-dynamic-list'], itemIsParent: 'IsFolder eq true' } }
+    t.notOk(lintDocument(document).find(({ rule }) => rule.startsWith('dynamic')), JSON.stringify(item))
+  }
+})
+
+test('a parameter of an operation stands in for that of its path', async (t) => {
+  const document = cleanDocument()
+  document.paths['/cakes/{shop}'].parameters = [{ name: 'shop', in: 'path', required: true, type: 'integer' }, { name: 'shop', in: 'header', type: 'string', 'x-ms-summary': 'Shop' }]
+  t.same(lintDocument(document).map(describeFinding), [])
+  document.paths['/cakes/{shop}'].parameters.push({ name: 'shop', in: 'header', type: 'string', 'x-ms-summary': 'Shop' })
+  t.same(lintDocument(document).map(({ rule }) => rule), ['parameter-duplicate'])
+})
+
+test('dynamic parameters name properties of a body whatever its name is', async (t) => {
+  const document = cleanDocument()
+  const { flavour } = properties(document)
+  body(document).name = 'request'
+  properties(document).place = { type: 'object', properties: { shop: { type: 'string', title: 'Shop' } } }
+  flavour['x-ms-dynamic-values'].parameters.shop = { parameter: 'place/shop' }
+  flavour['x-ms-dynamic-list'].parameters.shop = { parameterReference: 'request/place/shop' }
+  t.same(lintDocument(document).map(describeFinding), [])
+
+  // The list is of a POST, whose own body has another name.
+  document.paths['/flavours'] = { post: { ...list(document), parameters: [{ name: 'search', in: 'body', required: true, schema: { type: 'object', properties: { shop: { type: 'string', title: 'Shop' } }, required: ['shop'] } }] } }
+  delete document['x-ms-capabilities']
+  flavour['x-ms-dynamic-list'].parameters = { 'search/shop': flavour['x-ms-dynamic-list'].parameters.shop }
+  t.same(lintDocument(document).map(describeFinding), [])
+  properties(document).place['x-ms-visibility'] = 'internal'
+  t.same(lintDocument(document).map(({ rule }) => rule), ['dynamic-internal-parameter', 'dynamic-internal-parameter'])
+})
 
 test('any JSON can be linted', async (t) => {
   for (const strange of [null, 4, 'x', [], {}, { swagger: '2.0', paths: 4 }, { swagger: '2.0', paths: { '/x': null, '/y': { get: null, post: 4 }, '/z': { get: { parameters: {}, responses: [], operationId: 4 } } } }, { swagger: '2.0', paths: { '/x': { get: { parameters: [null, 4, { name: 4 }, {}], responses: { 200: null } } } } }]) {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { bodyOf, list, record, viewDocument, type DocumentView, type OperationView } from '../lint/view.ts'
 import type { SwaggerParameter, SwaggerSchema } from '../swagger.ts'
 import { changeKinds, type Change, type Note } from './change.ts'
-import { compareInputs, compareOutputs, compareRequired, type Comparison } from './schemas.ts'
+import { compareInputs, compareOutputs, compareRequired, isHidden, type Comparison } from './schemas.ts'
 
 /**
  * What of an API's new Swagger document flows would notice that were made with the old one: what breaks them first.
@@ -45,6 +45,7 @@ function compareConnectors ({ document: old }: DocumentView, { document: fresh }
     if (was === undefined) note('security-changed', `securityDefinitions.${name}`, 'is new')
     else if (!isDeepStrictEqual(before, is)) note('security-changed', `securityDefinitions.${name}`, 'is another')
   }
+  if (!isDeepStrictEqual(old.security ?? [], fresh.security ?? [])) note('security-changed', 'security', 'is another')
   for (const name of Object.keys(definitionsOf(old))) if (!Object.hasOwn(definitionsOf(fresh), name)) note('security-changed', `securityDefinitions.${name}`, 'is gone')
 }
 
@@ -54,8 +55,10 @@ function compareOperations (comparison: Comparison, old: OperationView, fresh: O
   if (was !== is) note('operation-kind', fresh.place, `was ${was} and is ${is}`)
   if (old.method !== fresh.method || old.path !== fresh.path) note('operation-moved', fresh.place, `was ${old.method.toUpperCase()} ${old.path} and is ${fresh.method.toUpperCase()} ${fresh.path}`)
   if (old.operation.deprecated !== true && fresh.operation.deprecated === true) note('operation-deprecated', fresh.place, 'is deprecated')
-  const security = [old, fresh].map(({ operation }) => operation.security)
-  if (!isDeepStrictEqual(security[0], security[1])) note('security-changed', `${fresh.place}.security`, 'is another')
+  // What operations take from the document is told once, for the document.
+  const hasOwn = [old, fresh].some(({ operation }) => operation.security !== undefined)
+  const security = [old.operation.security ?? comparison.before.document.security, fresh.operation.security ?? comparison.after.document.security]
+  if (hasOwn && !isDeepStrictEqual(security[0], security[1])) note('security-changed', `${fresh.place}.security`, 'is another')
   compareContentTypes(comparison, old, fresh)
   compareParameters(comparison, old, fresh)
   compareResults(comparison, old, fresh)
@@ -90,6 +93,8 @@ function compareParameters (comparison: Comparison, old: OperationView, fresh: O
     compareRequired(comparison, { was: parameter.required === true, is: same.required === true }, place)
     compareInputs(comparison, parameter as unknown as SwaggerSchema, same as unknown as SwaggerSchema, place)
     if (parameter.type === 'array' && (parameter.collectionFormat ?? 'csv') !== (same.collectionFormat ?? 'csv')) note('input-type', place, `was a list written as ${parameter.collectionFormat ?? 'csv'} and is one as ${same.collectionFormat ?? 'csv'}`)
+    const [encoded, encodes] = [parameter, same].map((one) => one['x-ms-url-encoding'] ?? 'single')
+    if (encoded !== encodes) note('input-type', place, `was encoded ${String(encoded)} and is encoded ${String(encodes)}`)
   }
   for (const parameter of others(fresh).filter((one) => !others(old).some((other) => keyOf(other) === keyOf(one)))) {
     const isRequired = parameter.required === true
@@ -107,7 +112,12 @@ function compareBodies (comparison: Comparison, old: OperationView, fresh: Opera
     const required = list(after.follow(is.schema)?.required)
     if (required.length > 0) note('input-required', place, `is new, and ${required.join(', ')} in it required`)
     else note('input-added', place, 'is new')
-  } else if (was !== undefined && is !== undefined) compareInputs(comparison, was.schema, is.schema, place)
+  } else if (was !== undefined && is !== undefined) {
+    // Without `required`, a body is one that is sent (openapi 0.10).
+    compareRequired(comparison, { was: was.required !== false, is: is.required === true }, place)
+    if (isHidden(was, is)) note('input-hidden', place, 'is internal now')
+    compareInputs(comparison, was.schema, is.schema, place)
+  }
 }
 
 function compareResults (comparison: Comparison, old: OperationView, fresh: OperationView): void {
@@ -115,9 +125,12 @@ function compareResults (comparison: Comparison, old: OperationView, fresh: Oper
   const outputOf = (view: DocumentView, operation: OperationView): SwaggerSchema | undefined =>
     operation.isWebhook ? record(operation.item['x-ms-notification-content']).schema as SwaggerSchema | undefined : view.outputOf(operation)
   compareOutputs(comparison, outputOf(before, old), outputOf(after, fresh), `${fresh.place}.${fresh.isWebhook ? 'x-ms-notification-content' : 'output'}`)
-  if (old.isWebhook) return
-  const headersOf = ({ responses }: OperationView): Map<string, string> => new Map(Object.entries(responses).filter(([code]) => code === '200' || code === '201' || code === 'default')
-    .flatMap(([, { headers }]) => Object.keys(record(headers)).map((name) => [name.toLowerCase(), name] as const)))
   const left = headersOf(fresh)
   for (const [key, name] of headersOf(old)) if (!left.has(key)) note('output-removed', `${fresh.place}.headers.${name}`, 'is gone')
+}
+
+/** By names without case, those of what the outputs are from. */
+function headersOf ({ responses, isWebhook, item }: OperationView): Map<string, string> {
+  const from = isWebhook ? [record(item['x-ms-notification-content'])] : ['200', '201', 'default'].map((code) => record(responses[code]))
+  return new Map(from.flatMap(({ headers }) => Object.keys(record(headers)).map((name) => [name.toLowerCase(), name] as const)))
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isInternalThing, list, record, type DocumentView } from '../lint/view.ts'
-import type { SwaggerSchema } from '../swagger.ts'
+import type { SwaggerExtensions, SwaggerSchema } from '../swagger.ts'
 import type { Note } from './change.ts'
 
 /** Both documents, and who is told. */
@@ -20,6 +20,10 @@ export function compareInputs (comparison: Comparison, before: SwaggerSchema | u
   const [old, fresh] = followed(comparison, before, after)
   if (old === undefined || fresh === undefined || isSeen(seen, old, fresh)) return
   const pairs: Pairs = [...seen, [old, fresh]]
+  if (isHidden(old, fresh)) {
+    note('input-hidden', path, 'is internal now')
+    return
+  }
   if (isAnotherInputType(old, fresh)) {
     note('input-type', path, `was ${typeOf(old)} and is ${typeOf(fresh)}`)
     return
@@ -66,6 +70,11 @@ function isAnotherInputType (old: SwaggerSchema, fresh: SwaggerSchema): boolean 
   return old.type !== fresh.type || (fresh.format !== undefined && old.format !== fresh.format)
 }
 
+/** The callback URL is to be internal: the platform fills it in. */
+export function isHidden (old: SwaggerExtensions, fresh: SwaggerExtensions): boolean {
+  return isInternalThing(fresh) && !isInternalThing(old) && fresh['x-ms-notification-url'] === undefined
+}
+
 /** In what fewer values are taken. */
 function narrowings (old: SwaggerSchema, fresh: SwaggerSchema): string[] {
   const found: string[] = []
@@ -85,8 +94,20 @@ function narrowings (old: SwaggerSchema, fresh: SwaggerSchema): string[] {
   for (const keyword of ['pattern', 'multipleOf'] as const) {
     if (fresh[keyword] !== undefined && fresh[keyword] !== old[keyword]) found.push(`has the ${keyword} ${fresh[keyword]}, and had ${old[keyword] ?? 'none'}`)
   }
+  for (const [exclusive, bound] of [['exclusiveMinimum', 'minimum'], ['exclusiveMaximum', 'maximum']] as const) {
+    // Another bound is told above.
+    if (fresh[exclusive] === true && old[exclusive] !== true && fresh[bound] !== undefined && fresh[bound] === old[bound]) found.push(`does not take its ${bound} ${fresh[bound]} any more`)
+  }
+  if (fresh.uniqueItems === true && old.uniqueItems !== true) found.push('does not take a value twice any more')
+  if (isFree(old) && fresh.additionalProperties === false) found.push('does not take properties of any name any more')
   if (old['x-nullable'] === true && fresh['x-nullable'] !== true) found.push('does not take null any more')
   return found
+}
+
+/** An object whose properties authors name: it has none of its own, or others beside them. */
+function isFree ({ type, properties, additionalProperties }: SwaggerSchema): boolean {
+  if (type !== 'object' || additionalProperties === false) return false
+  return additionalProperties !== undefined || Object.keys(record(properties)).length === 0
 }
 
 /** What later steps use. */

@@ -13,9 +13,13 @@ interface DynamicReference {
   /** What its paths must lead to in the target's output. */
   itemsPath: string | undefined
   itemPaths: string[]
+  schemaPath: string | undefined
 }
 
 const dynamicExtensions = ['x-ms-dynamic-values', 'x-ms-dynamic-list', 'x-ms-dynamic-schema', 'x-ms-dynamic-properties', 'x-ms-dynamic-tree'] as const
+
+/** In an item of a list. `itemIsParent` is one too, or a condition: `IsFolder eq true`. */
+const itemPathNames = ['value-path', 'value-title', 'value-description', 'value-selectable', 'itemValuePath', 'itemTitlePath', 'itemFullTitlePath']
 
 function dynamicReferencesOf (view: DocumentView): DynamicReference[] {
   return view.operations.flatMap((source) => {
@@ -36,6 +40,8 @@ function readExtension (extension: string, value: Record<string, unknown>, place
   if (value.builtInOperation !== undefined || value.capability !== undefined) return []
   if (extension === 'x-ms-dynamic-tree') return ['open', 'browse'].filter((part) => value[part] !== undefined).flatMap((part) => readExtension(`${extension}.${part}`, record(value[part]), place, source))
   const text = (name: string): string[] => typeof value[name] === 'string' && value[name] !== '' ? [value[name]] : []
+  const isSchema = extension === 'x-ms-dynamic-schema' || extension === 'x-ms-dynamic-properties'
+  const isList = !isSchema && extension !== 'x-ms-operation-context'
   return [{
     extension,
     place,
@@ -43,23 +49,37 @@ function readExtension (extension: string, value: Record<string, unknown>, place
     operationId: text('operationId')[0],
     parameters: record(value.parameters),
     itemsPath: [...text('value-collection'), ...text('itemsPath')][0],
-    itemPaths: extension === 'x-ms-dynamic-values'
-      ? [...text('value-path'), ...text('value-title')]
-      : extension === 'x-ms-dynamic-list' || extension.startsWith('x-ms-dynamic-tree') ? [...text('itemValuePath'), ...text('itemTitlePath')] : []
+    itemPaths: isList ? [...itemPathNames.flatMap(text), ...text('itemIsParent').filter((path) => /^[^\s()]+$/.test(path))] : [],
+    schemaPath: isSchema ? [...text('value-path'), ...text('itemValuePath')][0] : undefined
   }]
 }
 
+interface NamedInput {
+  isRequired: boolean
+  isInternal: boolean
+  hasDefault: boolean
+  /** The old form leaves out the name of the body that a property is in. */
+  shortName: string
+}
+
 /** The inputs of an operation by the names that references use: `shop`, `body/address/city`. */
-function inputNames (view: DocumentView, operation: OperationView): Map<string, { isRequired: boolean, isInternal: boolean, hasDefault: boolean }> {
-  const names = new Map<string, { isRequired: boolean, isInternal: boolean, hasDefault: boolean }>()
+function inputNames (view: DocumentView, operation: OperationView): Map<string, NamedInput> {
+  const names = new Map<string, NamedInput>()
   for (const parameter of operation.parameters) {
-    if (parameter.in !== 'body') names.set(parameter.name, { isRequired: parameter.required === true, isInternal: isInternalThing(parameter), hasDefault: parameter.default !== undefined })
+    if (parameter.in !== 'body') names.set(parameter.name, { isRequired: parameter.required === true, isInternal: isInternalThing(parameter), hasDefault: parameter.default !== undefined, shortName: parameter.name })
   }
-  view.walk(bodyOf(operation)?.schema, bodyOf(operation)?.name ?? 'body', (schema, place, parents) => {
+  const body = bodyOf(operation)?.name ?? 'body'
+  view.walk(bodyOf(operation)?.schema, body, (schema, place, parents) => {
     const isRequired = parents.length > 0 && list(parents.at(-1)!.required).includes(place.split('.').at(-1)!) && parents.length === 1
-    names.set(place.replaceAll('.', '/'), { isRequired, isInternal: [...parents, schema].some(isInternalThing), hasDefault: schema.default !== undefined })
+    const name = place.replaceAll('.', '/')
+    names.set(name, { isRequired, isInternal: [...parents, schema].some(isInternalThing), hasDefault: schema.default !== undefined, shortName: parents.length === 0 ? name : name.slice(body.length + 1) })
   })
   return names
+}
+
+/** By its name, or as the old form says it. */
+function inputNamed (names: Map<string, NamedInput>, name: string): NamedInput | undefined {
+  return names.get(name) ?? [...names.values()].find(({ shortName }) => shortName === name)
 }
 
 /** Which input a parameter of a dynamic extension takes its value from, if from one. */
@@ -74,12 +94,19 @@ function atPath (view: DocumentView, schema: SwaggerSchema | undefined, path: st
   let found = view.follow(schema)
   for (const name of path.split('/').filter((part) => part !== '')) {
     if (found === undefined || isOpen(found)) return found
-    found = view.follow(record(found.properties)[name] as SwaggerSchema | undefined) ?? (typeof found.additionalProperties === 'object' ? view.follow(found.additionalProperties) : undefined)
+    found = view.follow(record(found.properties)[name] as SwaggerSchema | undefined) ?? otherProperties(view, found)
   }
   return found
 }
 
-const isOpen = (schema: SwaggerSchema): boolean => schema.properties === undefined && schema.additionalProperties === undefined && schema.type !== 'array' && (schema.type === undefined || schema.type === 'object')
+function otherProperties (view: DocumentView, { additionalProperties }: SwaggerSchema): SwaggerSchema | undefined {
+  if (additionalProperties === true) return {}
+  return typeof additionalProperties === 'object' ? view.follow(additionalProperties) : undefined
+}
+
+/** Nothing is said of what is in it. */
+const isOpen = ({ type, properties, additionalProperties }: SwaggerSchema): boolean =>
+  (type === undefined || type === 'object') && Object.keys(record(properties)).length === 0 && (additionalProperties === undefined || additionalProperties === true)
 
 /** References of dynamic lists and schemas must lead to something: a dead one is an empty dropdown in every flow (openapi 1). */
 export const dynamicRules: LintRule[] = [
@@ -106,14 +133,13 @@ export const dynamicRules: LintRule[] = [
         const target = view.operations.find(({ id }) => id === operationId)
         if (target === undefined) continue
         const [given, taken] = [inputNames(view, source), inputNames(view, target)]
-        const has = (names: Map<string, unknown>, name: string): boolean => names.has(name) || names.has(`body/${name}`)
         for (const [name, value] of Object.entries(parameters)) {
           const reference = referenceIn(value)
-          if (reference !== undefined && !has(given, reference)) report(place, `takes ${name} from the input "${reference}" in ${extension}, which is not there`, source.id)
-          if (!has(taken, name)) report(place, `gives ${name} to ${target.id} in ${extension}, which takes none`, source.id)
+          if (reference !== undefined && inputNamed(given, reference) === undefined) report(place, `takes ${name} from the input "${reference}" in ${extension}, which is not there`, source.id)
+          if (inputNamed(taken, name) === undefined) report(place, `gives ${name} to ${target.id} in ${extension}, which takes none`, source.id)
         }
-        for (const [name, { isRequired, hasDefault }] of taken) {
-          const isGiven = Object.hasOwn(parameters, name) || Object.hasOwn(parameters, name.replace(/^body\//, ''))
+        for (const [name, { isRequired, hasDefault, shortName }] of taken) {
+          const isGiven = Object.hasOwn(parameters, name) || Object.hasOwn(parameters, shortName)
           if (isRequired && !hasDefault && !isGiven) report(place, `does not give ${name} to ${target.id} in ${extension}, which requires it`, source.id)
         }
       }
@@ -129,7 +155,7 @@ export const dynamicRules: LintRule[] = [
       for (const { extension, place, source, parameters } of dynamicReferencesOf(view).filter(({ source }) => !source.isInternal)) {
         const names = inputNames(view, source)
         for (const reference of Object.values(parameters).map(referenceIn)) {
-          if (reference !== undefined && (names.get(reference) ?? names.get(`body/${reference}`))?.isInternal === true) report(place, `depends on "${reference}" in ${extension}, which is internal`, source.id)
+          if (reference !== undefined && inputNamed(names, reference)?.isInternal === true) report(place, `depends on "${reference}" in ${extension}, which is internal`, source.id)
         }
       }
     }
@@ -138,19 +164,22 @@ export const dynamicRules: LintRule[] = [
     id: 'dynamic-output',
     severity: 'error',
     source: 'openapi 3, InvokedOperationShouldProduceArray',
-    asks: 'The paths of a dynamic list lead to a list in the output of its operation, and to properties of its items.',
-    mend: 'mend the paths, with "/" between names; leave `items` out where the output itself is the list',
+    asks: 'The paths of a dynamic list lead to a list in the output of its operation, and to properties of its items; that of a dynamic schema leads to something in it.',
+    mend: 'mend the paths, with "/" between names; leave `items` or `schema` out where the output itself is the list or the schema',
     check (view, report) {
-      for (const { extension, place, source, operationId, itemsPath, itemPaths } of dynamicReferencesOf(view)) {
+      for (const { extension, place, source, operationId, itemsPath, itemPaths, schemaPath } of dynamicReferencesOf(view)) {
         const target = view.operations.find(({ id }) => id === operationId)
-        if (target === undefined || itemPaths.length === 0) continue
+        if (target === undefined) continue
         const output = view.outputOf(target)
+        // Where no output is described, the schema may be anywhere in it.
+        if (schemaPath !== undefined && output !== undefined && atPath(view, output, schemaPath) === undefined) report(place, `expects a schema at "${schemaPath}" from ${target.id} in ${extension}, which is not in its output`, source.id)
+        if (itemPaths.length === 0) continue
         const found = output === undefined ? undefined : atPath(view, output, itemsPath ?? '')
         if (found === undefined) report(place, `expects a list${itemsPath === undefined ? '' : ` at "${itemsPath}"`} from ${target.id} in ${extension}, which is not in its output`, source.id)
         else if (found.type !== 'array') {
           if (!isOpen(found)) report(place, `expects a list${itemsPath === undefined ? '' : ` at "${itemsPath}"`} from ${target.id} in ${extension}, and finds ${found.type ?? 'an object'}`, source.id)
         } else {
-          for (const path of itemPaths) if (atPath(view, found.items, path) === undefined) report(place, `expects "${path}" in the items of ${target.id} in ${extension}, which is not in its output`, source.id)
+          for (const path of itemPaths) if (atPath(view, found.items ?? {}, path) === undefined) report(place, `expects "${path}" in the items of ${target.id} in ${extension}, which is not in its output`, source.id)
         }
       }
     }

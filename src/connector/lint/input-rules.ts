@@ -176,6 +176,9 @@ export const inputRules: LintRule[] = [
     mend: 'make it required',
     check (view, report) {
       for (const operation of view.operations.filter(({ isInternal }) => !isInternal)) {
+        for (const { name, in: where, required, default: value, ...parameter } of operation.parameters) {
+          if (where !== 'body' && isInternalThing(parameter) && value !== undefined && required !== true) report(`${operation.place}.parameters.${name}`, 'has a default that is not sent', operation.id)
+        }
         view.walk(bodyOf(operation)?.schema, `${operation.place}.body`, (schema, place) => {
           for (const [name, value] of Object.entries(record(schema.properties))) {
             const property = view.follow(value as SwaggerSchema)

@@ -7,7 +7,7 @@ import { list, record, type DocumentView } from './view.ts'
 
 const unread = ['anyOf', 'oneOf', 'allOf', 'not', 'const', 'if', 'then', 'else', 'patternProperties', 'prefixItems', 'nullable', '$defs']
 
-/** Asks about every schema of the document, each once for each operation that has it. */
+/** Asks about every schema of the document, at each place where an operation has it. */
 function everySchema (view: DocumentView, report: Report, visit: (schema: SwaggerSchema, report: (message: string) => void, isInput: boolean) => void): void {
   for (const operation of view.operations) {
     const placed = [...view.inputsOf(operation).map((one) => ({ ...one, isInput: true })), ...view.outputsOf(operation).map((one) => ({ ...one, isInput: false }))]

@@ -26,7 +26,7 @@ export interface DocumentView {
   follow (schema: SwaggerSchema | undefined): SwaggerSchema | undefined
   /** The schema that the designer takes outputs from (openapi 0.6). */
   outputOf (operation: OperationView): SwaggerSchema | undefined
-  /** Calls back for a schema and all below it, references followed once. */
+  /** Calls back for a schema and all below it, level by level: one that is used twice is met at both places, one that holds itself once. */
   walk (schema: SwaggerSchema | undefined, place: string, visit: (schema: SwaggerSchema, place: string, parents: readonly SwaggerSchema[]) => void): void
   /** Schemas of inputs: of bodies, and parameters themselves. */
   inputsOf (operation: OperationView): PlacedSchema[]
@@ -38,6 +38,17 @@ export interface PlacedSchema {
   place: string
   schema: SwaggerSchema
 }
+
+/** Met on a walk from a schema. */
+interface Visit {
+  found: SwaggerSchema
+  /** What to add to the place of the schema. */
+  below: string
+  parents: readonly SwaggerSchema[]
+}
+
+/** Definitions that use each other again and again have more places than anyone reads: beyond these, each is met once. */
+const mostRepeats = 1_000
 
 export function record (value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {}
@@ -60,8 +71,13 @@ export function viewDocument (given: unknown): DocumentView {
     return found as T | undefined
   }
 
+  const parametersIn = (given: unknown): SwaggerParameter[] =>
+    list(given).map((parameter) => record(atReference(parameter)) as unknown as SwaggerParameter).filter(({ name }) => typeof name === 'string')
+
   const viewOperation = (path: string, item: SwaggerPathItem, method: string, operation: SwaggerOperation): OperationView => {
-    const parameters = [...list(item.parameters), ...list(operation.parameters)].map((parameter) => record(atReference(parameter)) as unknown as SwaggerParameter).filter(({ name }) => typeof name === 'string')
+    const own = parametersIn(operation.parameters)
+    // Of one name in one place, the operation's is meant.
+    const inherited = parametersIn(item.parameters).filter((parameter) => !own.some((one) => one.name === parameter.name && one.in === parameter.in))
     const isInternal = isInternalThing(operation)
     return {
       place: `paths.${path}.${method}`,
@@ -70,7 +86,7 @@ export function viewDocument (given: unknown): DocumentView {
       item,
       operation,
       id: typeof operation.operationId === 'string' ? operation.operationId : '',
-      parameters,
+      parameters: [...inherited, ...own],
       responses: Object.fromEntries(Object.entries(record(operation.responses)).map(([code, response]) => [code, record(atReference(response)) as unknown as SwaggerResponse])),
       isInternal,
       isWebhook: !isInternal && item['x-ms-notification-content'] !== undefined
@@ -82,6 +98,30 @@ export function viewDocument (given: unknown): DocumentView {
       const operation = record(item)[method]
       return typeof operation === 'object' && operation !== null ? [viewOperation(path, item as SwaggerPathItem, method, operation as SwaggerOperation)] : []
     }))
+
+  const walked = new WeakMap<SwaggerSchema, Visit[]>()
+
+  function visitsOf (root: SwaggerSchema): Visit[] {
+    const visits: Visit[] = []
+    const seen = new Set<SwaggerSchema>()
+    let repeats = 0
+    const step = (schema: unknown, below: string, parents: readonly SwaggerSchema[]): void => {
+      const found = view.follow(schema as SwaggerSchema | undefined)
+      if (found === undefined || Array.isArray(found) || parents.includes(found)) return
+      if (seen.has(found) && ++repeats > mostRepeats) return
+      seen.add(found)
+      visits.push({ found, below, parents })
+    }
+    step(root, '', [])
+    for (const { found, below, parents } of visits) {
+      const chain = [...parents, found]
+      for (const [name, property] of Object.entries(record(found.properties))) step(property, `${below}.${name}`, chain)
+      if (typeof found.items === 'object') step(found.items, `${below}[]`, chain)
+      if (typeof found.additionalProperties === 'object') step(found.additionalProperties, `${below}[*]`, chain)
+      for (const member of list(found.allOf)) step(member, below, chain)
+    }
+    return visits
+  }
 
   const view: DocumentView = {
     document,
@@ -98,19 +138,12 @@ export function viewDocument (given: unknown): DocumentView {
     },
 
     walk (schema, place, visit) {
-      const seen = new Set<unknown>()
-      const step = (given: SwaggerSchema | undefined, at: string, parents: readonly SwaggerSchema[]): void => {
-        const found = view.follow(given)
-        if (typeof found !== 'object' || found === null || Array.isArray(found) || seen.has(found)) return
-        seen.add(found)
-        visit(found, at, parents)
-        const below = [...parents, found]
-        for (const [name, property] of Object.entries(record(found.properties))) step(property as SwaggerSchema, `${at}.${name}`, below)
-        if (typeof found.items === 'object') step(found.items, `${at}[]`, below)
-        if (typeof found.additionalProperties === 'object') step(found.additionalProperties, `${at}[*]`, below)
-        for (const member of list(found.allOf)) step(member as SwaggerSchema, at, below)
-      }
-      step(schema, place, [])
+      const root = view.follow(schema)
+      if (root === undefined || Array.isArray(root)) return
+      // Many rules walk, and many operations share their schemas.
+      const visits = walked.get(root) ?? visitsOf(root)
+      walked.set(root, visits)
+      for (const { found, below, parents } of visits) visit(found, `${place}${below}`, parents)
     },
 
     inputsOf: ({ place, parameters }) => parameters.map((parameter) => ({

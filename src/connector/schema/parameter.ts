@@ -56,8 +56,13 @@ function simplify (schema: SwaggerSchema, dereference: (schema: SwaggerSchema) =
   return {
     ...kept,
     type,
-    ...(type === 'array' ? { items: simplify(dereference(schema.items ?? {}), dereference) } : {})
+    ...(type === 'array' ? { items: simplifyItems(dereference(schema.items ?? {}), dereference) } : {})
   }
+}
+
+/** The dropdown of a list stands on its items (openapi 1, x-ms-dynamic-values). */
+function simplifyItems (items: SwaggerSchema, dereference: (schema: SwaggerSchema) => SwaggerSchema): Record<string, unknown> {
+  return { ...simplify(items, dereference), ...extensionsOf(items) }
 }
 
 function extensionsOf (schema: SwaggerSchema): Record<string, unknown> {
