@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import tap, { test, type Test } from 'tap'
 import { Agent } from 'undici'
+import Fastify from 'fastify'
 import { main } from '../../src/cli/index.ts'
 import { systemClock } from '../../src/work/clock.ts'
 import type { CallbackDispatcher } from '../../src/testing/engine/callback-dispatcher.ts'
@@ -135,4 +136,31 @@ test('operations are found in a Swagger document, with samples of their schemas'
   const { results } = JSON.parse(out) as { results: { operation: string, rule: string, outcome: string }[] }
   t.same([...new Set(results.map(({ operation }) => operation))], ['Bake'])
   t.match(results.find(({ rule }) => rule === 'job-ends'), { outcome: 'fine' })
+})
+
+test('an address with a path: the document is below it, and its basePath is not doubled', async (t) => {
+  const app = Fastify()
+  const called: string[] = []
+  const paths = { '/cakes': { post: { operationId: 'Bake', responses: { 202: {} } } } }
+  app.get('/api/swagger.json', () => ({ swagger: '2.0', basePath: '/api', paths }))
+  app.get('/open/swagger.json', () => ({ swagger: '2.0', paths }))
+  app.post('/*', ({ url }) => {
+    called.push(url)
+    return {}
+  })
+  t.teardown(() => app.close())
+  const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+  const own = { operations: { Own: { kind: 'async-action', path: '/own' } } }
+  for (const [target, config, expected] of [
+    ['/api', { swagger: 'swagger.json' }, ['/api/cakes']],
+    ['/api/', { swagger: '/swagger.json' }, ['/api/cakes']],
+    ['/open', { swagger: 'swagger.json' }, ['/open/cakes']],
+    ['/api', { swagger: `${origin}/open/swagger.json`, ...own }, ['/api/cakes', '/api/own']],
+    ['/api/swagger.json', {}, ['/api/cakes']],
+    ['/open/swagger.json', { swagger: '/api/swagger.json', ...own }, ['/cakes', '/own']]
+  ] as [string, object, string[]][]) {
+    called.length = 0
+    const { err } = await run(['check', origin + target, '--config', configOf(t, config)])
+    t.same([...new Set(called)].sort(), expected, `${target} ${JSON.stringify(config)}${err}`)
+  }
 })

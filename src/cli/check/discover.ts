@@ -29,9 +29,9 @@ interface Operation {
  * What a document says that there is to check, with samples made from its schemas. How to make an event happen, and
  * what fails, no document tells: that is the config's.
  */
-export function discoverOperations (document: SwaggerDocument & { basePath?: string }): Record<string, OperationConfig> {
+export function discoverOperations (document: SwaggerDocument & { basePath?: string }, baseUrl: string): Record<string, OperationConfig> {
   const found: Record<string, OperationConfig> = {}
-  const base = (document.basePath ?? '').replace(/\/$/, '')
+  const base = addressOf(document, baseUrl)
   for (const { path, method, operation } of operationsOf(document) as { path: string, method: string, operation: Operation }[]) {
     const { operationId, parameters = [] } = operation
     if (operationId === undefined || path.includes('{')) continue
@@ -50,6 +50,12 @@ export function discoverOperations (document: SwaggerDocument & { basePath?: str
     }
   }
   return found
+}
+
+/** A `basePath` begins at the host, whatever path the API's address has itself; without one the address is all there is. */
+function addressOf ({ basePath = '' }: { basePath?: string }, baseUrl: string): string {
+  const below = basePath.replaceAll(/^\/+|\/+$/g, '')
+  return below === '' ? baseUrl.replace(/\/+$/, '') : `${new URL(baseUrl).origin}/${below}`
 }
 
 function kindOf (method: string, { responses = {}, 'x-ms-trigger': trigger, 'x-ms-visibility': visibility }: Operation, hasUrl: boolean): OperationConfig['kind'] | undefined {
