@@ -36,7 +36,7 @@ export interface Session {
   last: () => Exchange
 }
 
-export function openSession ({ engine, name }: Bench, { suppressHeaders = false, operationName = name }: { suppressHeaders?: boolean, operationName?: string } = {}): Session {
+export function openSession ({ engine, name }: Bench, { suppressHeaders = false, operationName = name }: { suppressHeaders?: boolean | 'but-promised', operationName?: string } = {}): Session {
   const history: Exchange[] = []
   const runId = createRunId(engine.world.random)
   const caller = createCaller({
