@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import tap, { test, type Test } from 'tap'
 import { Agent } from 'undici'
+import Fastify from 'fastify'
 import { main } from '../../src/cli/index.ts'
 import { systemClock } from '../../src/work/clock.ts'
 import type { CallbackDispatcher } from '../../src/testing/engine/callback-dispatcher.ts'
@@ -135,4 +136,66 @@ test('operations are found in a Swagger document, with samples of their schemas'
   const { results } = JSON.parse(out) as { results: { operation: string, rule: string, outcome: string }[] }
   t.same([...new Set(results.map(({ operation }) => operation))], ['Bake'])
   t.match(results.find(({ rule }) => rule === 'job-ends'), { outcome: 'fine' })
+})
+
+test('an address with a path: the document is below it, and its basePath is not doubled', async (t) => {
+  const app = Fastify()
+  const called: string[] = []
+  const paths = { '/cakes': { post: { operationId: 'Bake', responses: { 202: {} } } } }
+  app.get('/api/swagger.json', () => ({ swagger: '2.0', basePath: '/api', paths }))
+  app.get('/open/swagger.json', () => ({ swagger: '2.0', paths }))
+  app.post('/*', ({ url }) => {
+    called.push(url)
+    return {}
+  })
+  t.teardown(() => app.close())
+  const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+  const own = { operations: { Own: { kind: 'async-action', path: '/own' } } }
+  for (const [target, config, expected] of [
+    ['/api', { swagger: 'swagger.json' }, ['/api/cakes']],
+    ['/api/', { swagger: '/swagger.json' }, ['/api/cakes']],
+    ['/open', { swagger: 'swagger.json' }, ['/open/cakes']],
+    ['/api', { swagger: `${origin}/open/swagger.json`, ...own }, ['/api/cakes', '/api/own']],
+    ['/api/swagger.json', {}, ['/api/cakes']],
+    ['/open/swagger.json', { swagger: '/api/swagger.json', ...own }, ['/cakes', '/own']]
+  ] as [string, object, string[]][]) {
+    called.length = 0
+    const { err } = await run(['check', origin + target, '--config', configOf(t, config)])
+    t.same([...new Set(called)].sort(), expected, `${target} ${JSON.stringify(config)}${err}`)
+  }
+})
+
+test('samples fit formats, headers and forms; what cannot be made up leaves its operation out', async (t) => {
+  const app = Fastify()
+  const called: Record<string, unknown> = {}
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => { done(null, body) })
+  app.post('/*', ({ url, body, headers }) => {
+    called[url] = { body, 'x-shop': headers['x-shop'], 'x-key': headers['x-key'], 'x-code': headers['x-code'] }
+    return {}
+  })
+  t.teardown(() => app.close())
+  const host = new URL(await app.listen({ port: 0, host: '127.0.0.1' })).host
+  const operation = (operationId: string, parameters: object[], more: object = {}): object => ({ post: { operationId, parameters, responses: { 202: {} }, ...more } })
+  const body = (properties: Record<string, object>, more: object = {}): object => ({ in: 'body', name: 'body', schema: { required: Object.keys(properties), properties, ...more } })
+  const text = { type: 'string' }
+  const paths = {
+    '/formats': operation('Formats', [body({ id: { ...text, format: 'uuid' }, mail: { ...text, format: 'email' }, site: { ...text, format: 'uri' }, day: { ...text, format: 'date' }, at: { ...text, format: 'date-time' }, short: { ...text, maxLength: 3 }, fine: { ...text, pattern: '^[a-z]+$' }, few: { type: 'integer', maximum: 0 } }, { allOf: [{ required: ['base'], properties: { base: text } }] })]),
+    '/headers': operation('Headers', [{ in: 'header', name: 'X-Shop', required: true, ...text }, { in: 'header', name: 'X-Key', required: true, ...text }, { in: 'header', name: 'X-Code', required: true, ...text, pattern: '^[0-9]{4}$' }]),
+    '/form': operation('Form', [{ in: 'formData', name: 'a b', required: true, ...text, format: 'email' }], { consumes: ['application/x-www-form-urlencoded'] }),
+    '/pattern': operation('Pattern', [body({ code: { ...text, pattern: '^[0-9]{4}$' } })]),
+    '/query': operation('Query', [{ in: 'query', name: 'code', required: true, ...text, minLength: 50, format: 'uuid' }]),
+    '/file': operation('File', [{ in: 'formData', name: 'file', required: true, type: 'file' }]),
+    '/known': operation('Known', [body({ code: { ...text, pattern: '^[0-9]{4}$' } })])
+  }
+  const file = configOf(t, { swagger: '2.0', host, schemes: ['http'], paths })
+  const { code, err } = await run(['check', file, '--config', configOf(t, { headers: { 'x-code': '1234' }, operations: { Known: { body: { code: '1234' } } } }), '--header', 'x-key: 1'])
+  t.equal(code, 0)
+  t.match(called, {
+    '/formats': { body: { id: /^[0-9a-f-]{36}$/, mail: /@/, site: /^https:/, day: /^\d{4}-\d\d-\d\d$/, at: /T/, short: 'che', fine: 'check', few: 0, base: 'check' } },
+    '/headers': { 'x-shop': 'check', 'x-key': '1', 'x-code': '1234' },
+    '/form': { body: 'a+b=check%40example.com' },
+    '/known': { body: { code: '1234' } }
+  })
+  t.same(Object.keys(called).length, 4)
+  for (const [name, field, member] of [['Pattern', 'code', 'body'], ['Query', 'code', 'queries'], ['File', 'file', 'body']]) t.match(err, `${name} is left out: no sample can be made up for "${field}", and the config gives no ${member}\n`)
 })

@@ -1,7 +1,11 @@
+import Fastify from 'fastify'
 import tap, { test } from 'tap'
 import { checkApi } from '../../src/cli/check/check.ts'
+import type { OperationConfig } from '../../src/cli/check/operations.ts'
+import { jsonReport, junitReport, textReport } from '../../src/cli/check/report.ts'
 import { rules } from '../../src/cli/check/rules.ts'
-import type { Verdict } from '../../src/cli/check/verdicts.ts'
+import { createMask } from '../../src/cli/check/secrets.ts'
+import { createJudge, type Verdict } from '../../src/cli/check/verdicts.ts'
 import { createLogicAppsEngine } from '../../src/testing/index.ts'
 import { buildWrongApi, operations, origin } from '../helpers/wrong-api/index.ts'
 
@@ -145,7 +149,39 @@ for (const [fault, on, rule] of faults) {
   })
 }
 
+test('a job may fail with any 4xx that is not sent again (engine 14.4)', async (t) => {
+  t.same(wrong(await check('failed job as 403', ['Bake'])), [])
+})
+
 test('every rule has an API that breaks it', async (t) => {
   const caught = new Set(faults.map(([, , rule]) => rule))
   t.same(Object.keys(rules).filter((rule) => !caught.has(rule as keyof typeof rules)), [])
+})
+
+test('a report holds no secrets of an API in the style of Durable Functions, in any form', async (t) => {
+  const app = Fastify()
+  let count = 0
+  const at = (id: number | string): string => `https://api.example/status/${id}?taskHub=h&code=SYSTEMKEY123`
+  app.post('/start', (_request, reply) => reply.code(202).headers({ location: at(++count), 'retry-after': '0.5', 'set-cookie': 'session=COOKIESECRET' })
+    .send({ statusQueryGetUri: at(count), systemKey: 'SYSTEMKEY123', echo: 'FUNCKEY987', escaped: 'https://api.example/?a=1\u0026code=SYSTEMKEY123' }))
+  app.get('/status/:id', (_request, reply) => reply.code(500).send({ error: { code: 'Oven_broken' }, back: encodeURIComponent(at(1)) }))
+  t.teardown(() => app.close())
+  const engine = await createLogicAppsEngine({ app: () => app as never, baseUrl: origin })
+  t.teardown(() => engine.close())
+  const operation: OperationConfig = {
+    kind: 'async-action', path: '/start?tenant=TENANT55', queries: { shop: 'SHOPSECRET' }, body: { password: 'PASS"WORD1' }, headers: { 'x-functions-key': 'FUNCKEY987', 'x-shop': 'A1' }, authentication: { type: 'Basic', username: 'anna', password: 'BASICPASS' }
+  }
+  const verdicts = await checkApi({ engine, operations: { Start: operation }, timing: { patienceSeconds: 3, quietSeconds: 1 } })
+  t.match(verdicts.find(({ rule }) => rule === 'start-idempotent') ?? verdicts.find(({ rule }) => rule === 'job-ends'), { outcome: 'error' })
+  t.match(verdicts.find(({ rule }) => rule === 'retry-after-integer'), { outcome: 'error', sent: [/shop=…[^]*x-functions-key: …/], got: [/set-cookie: …/] })
+  const target = 'https://anna:BASICPASS@api.example/?code=SYSTEMKEY123'
+  for (const report of [textReport(target, verdicts), jsonReport(target, verdicts), junitReport(verdicts)]) {
+    t.notMatch(report, /SYSTEMKEY|COOKIESECRET|FUNCKEY|SHOPSECRET|TENANT55|BASICPASS|WORD1|x-shop: A1/)
+    t.match(report, 'taskHub=h', 'what is no secret stands')
+  }
+  const detail = createJudge('Start', 'async-action', createMask(operation))
+  detail.that('start-idempotent', false, `two Locations: ${at(1)} and ${at(2)}`)
+  t.match(detail.verdicts().find(({ rule }) => rule === 'start-idempotent'), { detail: 'two Locations: https://api.example/status/1?taskHub=h&code=… and https://api.example/status/2?taskHub=h&code=…' })
+  t.equal(createMask()('{"error":{"code":"Oven_broken"}} {"code":"a1=="}'), '{"error":{"code":"Oven_broken"}} {"code":"…"}', 'the code of an error is no secret')
+  t.equal(createMask()(String.raw`{"log":"{\"token\":\"T1\",\"a\":1}"}`), String.raw`{"log":"{\"token\":\"…\",\"a\":1}"}`)
 })

@@ -8,6 +8,7 @@ import type { EngineParts } from '../../testing/engine/parts.ts'
 import { headerOf } from '../../testing/engine/wire.ts'
 import type { Scope } from '../../testing/workflow/template.ts'
 import type { CallConfig, OperationConfig } from './operations.ts'
+import { createMask } from './secrets.ts'
 import type { Judge } from './verdicts.ts'
 
 export interface Timing {
@@ -35,7 +36,7 @@ export interface Session {
   last: () => Exchange
 }
 
-export function openSession ({ engine, name }: Bench, { suppressHeaders = false, operationName = name }: { suppressHeaders?: boolean, operationName?: string } = {}): Session {
+export function openSession ({ engine, name }: Bench, { suppressHeaders = false, operationName = name }: { suppressHeaders?: boolean | 'but-promised', operationName?: string } = {}): Session {
   const history: Exchange[] = []
   const runId = createRunId(engine.world.random)
   const caller = createCaller({
@@ -153,7 +154,7 @@ export async function makeEvent (bench: Bench): Promise<string> {
   const { authentication, headers } = bench.operation
   const call = prepare(bench, session, inputsOf({ ...(authentication && { authentication }), ...(headers && { headers }), ...event }))
   const { response } = await session.caller.send(call, 'start')
-  if (response === undefined || response.statusCode >= 300) throw new EventError(`${bench.name}: the event could not be made: ${call.method} ${call.url} was ${told(session.last())}`)
+  if (response === undefined || response.statusCode >= 300) throw new EventError(createMask(bench.operation)(`${bench.name}: the event could not be made: ${call.method} ${call.url} was ${told(session.last())}`))
   return id
 }
 

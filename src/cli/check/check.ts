@@ -6,6 +6,7 @@ import { probeDocument } from './probe-document.ts'
 import { probePollingTrigger } from './probe-polling-trigger.ts'
 import { probeWebhookAction } from './probe-webhook-action.ts'
 import { probeWebhookTrigger } from './probe-webhook-trigger.ts'
+import { createMask } from './secrets.ts'
 import { createJudge, type Verdict } from './verdicts.ts'
 
 export interface CheckOptions {
@@ -34,7 +35,7 @@ export async function checkApi ({ engine, operations, document, timing = {}, onP
   let count = 0
 
   async function probe ([name, operation]: [string, OperationConfig]): Promise<Verdict[]> {
-    const judge = createJudge(name, operation.kind)
+    const judge = createJudge(name, operation.kind, createMask(operation))
     const say = (what: string): void => { onProgress(name, what) }
     await probes[operation.kind]({ name, operation, engine: parts, judge, timing: { ...defaultTiming, ...timing }, say, next: () => ++count })
     return judge.verdicts()

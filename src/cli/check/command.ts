@@ -61,7 +61,7 @@ export const check: Command = {
     const port = Number(values.port)
     if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError('--port must be a port number')
     const plan = await planOf(target, values.config, values.header ?? [])
-    for (const name of plan.leftOut) io.err(`${name} is left out: the config does not say how an event is made to happen\n`)
+    for (const line of plan.leftOut) io.err(`${line}\n`)
     const operations = chosen(plan.operations, values.only ?? [])
     const verdicts = await runCheck({ ...plan, operations, timing, profile: values.profile as ProfileName, listen: { host: values.host, port, ...(values.origin === undefined ? {} : { origin: values.origin }) } }, io)
     if (values.junit !== undefined) await writeFile(values.junit, junitReport(verdicts))
@@ -75,7 +75,7 @@ interface Plan {
   baseUrl: string
   document: string | undefined
   operations: Record<string, OperationConfig>
-  /** Triggers of the document that the config does not know. */
+  /** What of the document cannot be checked without the config's help, and why. */
   leftOut: string[]
 }
 
@@ -106,27 +106,33 @@ async function planOf (target: string, configFile: string | undefined, headers: 
   const own = Object.fromEntries(headers.map(headerOf))
   const merged = { ...config, ...(headers.length > 0 || config.headers !== undefined ? { headers: { ...config.headers, ...own } } : {}) }
   const { document, baseUrl, url } = await readTarget(target, config)
-  const { operations, faults, leftOut } = mergeOperations(document === undefined ? {} : discoverOperations(document), merged)
+  const { operations, faults, leftOut } = mergeOperations(document === undefined ? { operations: {}, unsampled: [] } : discoverOperations(document, baseUrl), merged)
   if (faults.length > 0) throw new UsageError(`${faults.join('\n  ')}\nWrite it into the file that --config names, or leave an operation out with \`false\`.`)
   if (Object.keys(operations).length === 0) throw new UsageError('there is nothing to check: name the operations in the file that --config names, or give the URL of a Swagger 2.0 document')
   return { baseUrl, document: url, operations, leftOut }
 }
 
 async function readTarget (target: string, config: CheckConfig): Promise<{ document: SwaggerDocument | undefined, baseUrl: string, url: string | undefined }> {
-  if (!/^https?:\/\//i.test(target)) {
+  if (!isWholeUrl(target)) {
     const document = parseJson(await readText(target), target) as SwaggerDocument & { schemes?: string[], host?: string }
     const baseUrl = config.baseUrl ?? (document.host === undefined ? undefined : `${document.schemes?.[0] ?? 'https'}://${document.host}`)
     if (baseUrl === undefined) throw new UsageError(`${target} names no host: give baseUrl in the config`)
     return { document, baseUrl, url: undefined }
   }
   const base = target.replace(/\/+$/, '')
-  const url = config.swagger === undefined ? base : new URL(config.swagger, `${base}/`).href
-  const text = await fetchText(url)
+  const text = await fetchText(base)
   const document = text === undefined ? undefined : documentIn(text)
-  const isNamed = config.swagger !== undefined
+  // What the command line says goes before what the config says.
+  if (document !== undefined) return { document, baseUrl: config.baseUrl ?? new URL(base).origin, url: base }
+  const baseUrl = config.baseUrl ?? base
+  if (config.swagger === undefined) return { document, baseUrl, url: undefined }
+  const url = isWholeUrl(config.swagger) ? config.swagger : `${base}/${config.swagger.replace(/^\/+/, '')}`
+  const named = await fetchText(url)
   // One that is named is checked, whatever is there; what is at the API's own address may be anything.
-  return { document, baseUrl: config.baseUrl ?? (document === undefined || isNamed ? base : new URL(url).origin), url: document === undefined && !isNamed ? undefined : url }
+  return { document: named === undefined ? undefined : documentIn(named), baseUrl, url }
 }
+
+const isWholeUrl = (text: string): boolean => /^https?:\/\//i.test(text)
 
 /** `undefined` where the API answers, but not with 200. */
 async function fetchText (url: string): Promise<string | undefined> {

@@ -1,55 +1,72 @@
 import type { OperationConfig } from './operations.ts'
 import { operationsOf, type SwaggerDocument } from './probe-document.ts'
+import { NoSampleError, resolve, sampleOf, type Schema } from './sample.ts'
 
-interface Schema {
-  $ref?: string
-  type?: string
-  properties?: Record<string, Schema>
-  required?: string[]
-  items?: Schema
-  enum?: unknown[]
-  default?: unknown
-  example?: unknown
-  minimum?: number
-  minLength?: number
-  format?: string
-  'x-ms-test-value'?: unknown
-  'x-ms-notification-url'?: boolean
-}
+type Parameter = Schema & { in?: string, name?: string, schema?: Schema }
 
 interface Operation {
   operationId?: string
-  parameters?: (Schema & { in?: string, name?: string, required?: boolean, schema?: Schema })[]
+  parameters?: Parameter[]
+  consumes?: string[]
   responses?: Record<string, { schema?: Schema }>
   'x-ms-trigger'?: string
   'x-ms-visibility'?: string
 }
 
+export interface Discovered {
+  operations: Record<string, OperationConfig>
+  /** What had to be made up and could not: the config may know. */
+  unsampled: { name: string, member: 'body' | 'queries' | 'headers', field: string }[]
+}
+
+type Document = SwaggerDocument & { basePath?: string, consumes?: string[] }
+
 /**
  * What a document says that there is to check, with samples made from its schemas. How to make an event happen, and
  * what fails, no document tells: that is the config's.
  */
-export function discoverOperations (document: SwaggerDocument & { basePath?: string }): Record<string, OperationConfig> {
-  const found: Record<string, OperationConfig> = {}
-  const base = (document.basePath ?? '').replace(/\/$/, '')
+export function discoverOperations (document: Document, baseUrl: string): Discovered {
+  const found: Discovered = { operations: {}, unsampled: [] }
+  const base = addressOf(document, baseUrl)
   for (const { path, method, operation } of operationsOf(document) as { path: string, method: string, operation: Operation }[]) {
-    const { operationId, parameters = [] } = operation
-    if (operationId === undefined || path.includes('{')) continue
+    const { operationId: name, parameters = [] } = operation
+    if (name === undefined || path.includes('{')) continue
     const given = parameters.find((parameter) => parameter.in === 'body')?.schema
     const body = given === undefined ? undefined : resolve(document, given)
     const kind = kindOf(method, operation, hasNotificationUrl(document, body))
     if (kind === undefined) continue
-    const sample = body === undefined ? undefined : sampleOf(document, body)
-    found[operationId] = {
+
+    const sampled = <Value>(member: Discovered['unsampled'][number]['member'], make: () => Value): Value | undefined => {
+      try {
+        return make()
+      } catch (error) {
+        if (!(error instanceof NoSampleError)) throw error
+        found.unsampled.push({ name, member, field: error.message })
+        return undefined
+      }
+    }
+    const form = sampled('body', () => formOf(document, operation))
+    const sample = body === undefined ? form?.body : sampled('body', () => sampleOf(document, body, 'body'))
+    // One by one: the config may know those that cannot be made up.
+    const headers: Record<string, string> = Object.assign({}, form?.headers, ...parameters.map((parameter) => sampled('headers', () => valuesOf(document, [parameter], 'header'))))
+    const queries = sampled('queries', () => valuesOf(document, parameters, 'query'))
+    found.operations[name] = {
       kind,
       method,
       path: base + path,
       ...(sample === undefined ? {} : { body: sample }),
-      ...queriesOf(document, parameters),
+      ...(queries === undefined ? {} : { queries }),
+      ...(Object.keys(headers).length === 0 ? {} : { headers }),
       ...(kind === 'polling-trigger' && operation['x-ms-trigger'] === 'batch' ? { items: itemsOf(document, operation) } : {})
     }
   }
   return found
+}
+
+/** A `basePath` begins at the host, whatever path the API's address has itself; without one the address is all there is. */
+function addressOf ({ basePath = '' }: { basePath?: string }, baseUrl: string): string {
+  const below = basePath.replaceAll(/^\/+|\/+$/g, '')
+  return below === '' ? baseUrl.replace(/\/+$/, '') : `${new URL(baseUrl).origin}/${below}`
 }
 
 function kindOf (method: string, { responses = {}, 'x-ms-trigger': trigger, 'x-ms-visibility': visibility }: Operation, hasUrl: boolean): OperationConfig['kind'] | undefined {
@@ -59,17 +76,24 @@ function kindOf (method: string, { responses = {}, 'x-ms-trigger': trigger, 'x-m
   return responses['202'] === undefined ? undefined : 'async-action'
 }
 
-function resolve (document: SwaggerDocument, schema: Schema): Schema {
-  return schema.$ref === undefined ? schema : (document.definitions?.[schema.$ref.replace('#/definitions/', '')] ?? {}) as Schema
-}
-
 function hasNotificationUrl (document: SwaggerDocument, schema: Schema | undefined): boolean {
   return Object.values(schema?.properties ?? {}).some((property) => resolve(document, property)['x-ms-notification-url'] === true)
 }
 
-function queriesOf (document: SwaggerDocument, parameters: NonNullable<Operation['parameters']>): { queries?: Record<string, string> } {
-  const needed = parameters.filter((parameter) => parameter.in === 'query' && parameter.required === true)
-  return needed.length === 0 ? {} : { queries: Object.fromEntries(needed.map((parameter) => [parameter.name!, String(sampleOf(document, parameter))])) }
+function valuesOf (document: SwaggerDocument, parameters: Parameter[], place: string): Record<string, string> | undefined {
+  const needed = parameters.filter((parameter) => parameter.in === place && parameter.required === true)
+  return needed.length === 0 ? undefined : Object.fromEntries(needed.map((parameter) => [parameter.name!, String(sampleOf(document, parameter, parameter.name!))]))
+}
+
+/** `undefined` where nothing of a form is required. */
+function formOf (document: Document, { parameters = [], consumes = document.consumes ?? [] }: Operation): { body: unknown, headers?: Record<string, string> } | undefined {
+  const file = parameters.find((parameter) => parameter.in === 'formData' && parameter.required === true && parameter.type === 'file')
+  if (file !== undefined) throw new NoSampleError(file.name)
+  const values = valuesOf(document, parameters, 'formData')
+  if (values === undefined) return undefined
+  if (!consumes.includes('multipart/form-data')) return { body: new URLSearchParams(values).toString(), headers: { 'content-type': 'application/x-www-form-urlencoded' } }
+  const parts = Object.entries(values).map(([name, value]) => ({ headers: { 'Content-Disposition': `form-data; name="${name}"` }, body: value }))
+  return { body: { '$content-type': 'multipart/form-data', $multipart: parts } }
 }
 
 /** Where the array is: the body itself, or its first array. */
@@ -77,24 +101,4 @@ function itemsOf (document: SwaggerDocument, { responses = {} }: Operation): str
   const schema = resolve(document, responses['200']?.schema ?? {})
   if (schema.type === 'array') return ''
   return Object.entries(schema.properties ?? {}).find(([, property]) => resolve(document, property).type === 'array')?.[0] ?? 'value'
-}
-
-const maxDepth = 8
-
-/** A value that fits, as far as a schema tells: required properties, with the values its author gave where there are any. */
-function sampleOf (document: SwaggerDocument, given: Schema, depth = 0): unknown {
-  const schema = resolve(document, given)
-  for (const value of [schema['x-ms-test-value'], schema.example, schema.default, schema.enum?.[0]]) if (value !== undefined) return value
-  if (depth > maxDepth) return null
-  switch (schema.type) {
-    case 'string': return schema.format === 'date-time' ? '2026-01-01T00:00:00Z' : 'check'.padEnd(schema.minLength ?? 0, '-')
-    case 'integer':
-    case 'number': return schema.minimum ?? 1
-    case 'boolean': return true
-    case 'array': return [sampleOf(document, schema.items ?? {}, depth + 1)]
-    default: return Object.fromEntries((schema.required ?? [])
-      .map((name): [string, Schema] => [name, schema.properties?.[name] ?? {}])
-      .filter(([, property]) => resolve(document, property)['x-ms-notification-url'] !== true)
-      .map(([name, property]) => [name, sampleOf(document, property, depth + 1)]))
-  }
 }

@@ -1,4 +1,5 @@
 import type { Authentication } from '../../testing/engine/definitions.ts'
+import type { Discovered } from './discover.ts'
 import type { OperationKind } from './rules.ts'
 
 /** A call as a config file writes it. */
@@ -63,25 +64,37 @@ export function configFaults (config: unknown): string[] {
 }
 
 /** Operations of a document, completed and corrected by those of a config; both must make whole ones. */
-export function mergeOperations (found: Record<string, OperationConfig>, { operations = {}, headers, authentication }: CheckConfig): { operations: Record<string, OperationConfig>, faults: string[], leftOut: string[] } {
+export function mergeOperations ({ operations: found, unsampled }: Discovered, { operations = {}, headers, authentication }: CheckConfig): { operations: Record<string, OperationConfig>, faults: string[], leftOut: string[] } {
   const names = [...new Set([...Object.keys(found), ...Object.keys(operations)])].filter((name) => operations[name] !== false)
   const merged = Object.fromEntries(names.map((name): [string, OperationConfig] => {
     const own = { ...found[name], ...operations[name] } as OperationConfig
     return [name, {
       ...own,
-      ...(headers === undefined ? {} : { headers: { ...headers, ...own.headers } }),
+      // Samples come last: what is said of every call is true of this one.
+      ...(headers === undefined ? {} : { headers: { ...found[name]?.headers, ...headers, ...(operations[name] as OperationConfig | undefined)?.headers } }),
       ...(authentication === undefined || own.authentication !== undefined ? {} : { authentication })
     }]
   }))
   // Of these only the document knows, and no document tells how something is made to happen.
-  const leftOut = names.filter((name) => operations[name] === undefined && isTrigger(merged[name]!) && merged[name]!.event === undefined)
-  for (const name of leftOut) delete merged[name]
+  const eventless = names.filter((name) => operations[name] === undefined && isTrigger(merged[name]!) && merged[name]!.event === undefined)
+  const unknown = unsampled.filter(({ name, member, field }) => Object.hasOwn(merged, name) && !eventless.includes(name) && !isGiven(member, field, merged[name]!, operations[name]))
+  for (const name of [...eventless, ...unknown.map(({ name }) => name)]) delete merged[name]
+  const leftOut = [
+    ...eventless.map((name) => `${name} is left out: the config does not say how an event is made to happen`),
+    ...unknown.map(({ name, member, field }) => `${name} is left out: no sample can be made up for "${field}", and the config gives no ${member}`)
+  ]
   const faults = Object.entries(merged).flatMap(([name, operation]) => [
     ...(operation.kind === undefined ? [`operations.${name}.kind is missing`] : []),
     ...(typeof operation.path !== 'string' ? [`operations.${name}.path is missing`] : []),
     ...(isTrigger(operation) && operation.event === undefined ? [`operations.${name}.event is missing: how is something made to happen that it tells of?`] : [])
   ])
   return { operations: merged, faults, leftOut }
+}
+
+/** Headers may be given one by one, to all calls. */
+function isGiven (member: Discovered['unsampled'][number]['member'], field: string, merged: OperationConfig, own: OperationConfig | false | undefined): boolean {
+  if (member === 'headers') return Object.keys(merged.headers ?? {}).some((name) => name.toLowerCase() === field.toLowerCase())
+  return own !== undefined && own !== false && own[member] !== undefined
 }
 
 const isTrigger = ({ kind }: OperationConfig): boolean => kind === 'webhook-trigger' || kind === 'polling-trigger'

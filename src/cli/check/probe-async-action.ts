@@ -4,8 +4,8 @@ import { headerOf, splitUrl } from '../../testing/engine/wire.ts'
 import { inputsOf, isJudged, openSession, prepare, send, statusOf, told, type Bench, type Session } from './bench.ts'
 
 const maxUrlLength = 2000
-/** Another meaning, or retried (engine 1.13, 6.2). */
-const notForFailures = [401, 403, 408, 429]
+/** Sent again (engine 1.13, 6.2). */
+const notForFailures = [408, 429]
 
 /** An asynchronous action: 202, polls, and an end (engine 1). */
 export async function probeAsyncAction (bench: Bench): Promise<void> {

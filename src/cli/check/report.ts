@@ -1,4 +1,5 @@
 import { ruleOf } from './rules.ts'
+import { createMask } from './secrets.ts'
 import type { Verdict } from './verdicts.ts'
 
 export interface Summary { fine: number, errors: number, warnings: number, notChecked: number }
@@ -15,7 +16,7 @@ export function textReport (target: string, verdicts: Verdict[]): string {
   const operations = [...new Set(verdicts.map(({ operation }) => operation))]
   const { fine, errors, warnings, notChecked } = summaryOf(verdicts)
   const parts = operations.map((operation) => `${operation}\n${verdicts.filter((verdict) => verdict.operation === operation).map(lineOf).join('')}`)
-  return `${target}\n\n${parts.join('\n')}\n${fine} fine, ${errors} faults, ${warnings} warnings, ${notChecked} not checked.\n`
+  return `${createMask()(target)}\n\n${parts.join('\n')}\n${fine} fine, ${errors} faults, ${warnings} warnings, ${notChecked} not checked.\n`
 }
 
 function lineOf ({ rule, outcome, detail, sent, got }: Verdict): string {
@@ -36,7 +37,7 @@ export function jsonReport (target: string, verdicts: Verdict[]): string {
     const { title, why, source } = ruleOf(verdict.rule)
     return { ...verdict, title, why, source }
   })
-  return `${JSON.stringify({ target, summary: summaryOf(verdicts), results }, null, 2)}\n`
+  return `${JSON.stringify({ target: createMask()(target), summary: summaryOf(verdicts), results }, null, 2)}\n`
 }
 
 /** For build servers: an operation is a suite, a rule a case. Warnings pass, with a word about them. */

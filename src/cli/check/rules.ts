@@ -24,7 +24,7 @@ const documents = ['document'] as const
 export const rules = {
   // Of every call.
   'request-accepted': { title: 'The request is taken as the engine sends it', why: 'The engine writes `application/json; charset=utf-8`, sends no Accept header and headers of its own; an API that refuses these refuses every workflow.', source: 'engine 1.25, 5.2', kinds: calls },
-  'headers-optional': { title: 'The request is taken without the engine\'s own headers', why: 'An author can switch them off (SuppressWorkflowHeaders).', source: 'engine 5.6; WDL-REF', kinds: calls },
+  'headers-optional': { title: 'The request is taken without the engine\'s own headers', why: 'An author can switch them off (SuppressWorkflowHeaders). Webhooks keep two, by which a subscription may be known.', source: 'engine 5.6; WDL-REF', kinds: calls },
   'answers-in-time': { title: 'Every call is answered before the engine\'s time limit', why: 'An answer after 120 seconds is lost and the request is sent again, up to five times.', source: 'engine 1.15, 6.8, rule 2; LIMITS, LA#1483', kinds: calls },
   'no-redirect': { title: 'No call is redirected', why: 'The engine follows no redirect: the 3xx is the result.', source: 'engine 1.14; SDKTEST', kinds: calls },
   'no-partial-content': { title: 'Nothing is answered 206', why: 'The engine then asks for the remaining ranges by itself, and every one of them must work.', source: 'engine 7.4; CHUNK-DOC', kinds: calls },

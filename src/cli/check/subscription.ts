@@ -17,6 +17,7 @@ export interface Subscription {
 
 export interface SubscribeOptions {
   body?: unknown
+  /** All but the two that an unsubscribe call is known by (engine 2.5). */
   suppressHeaders?: boolean
   answer?: CallbackAnswer
   /** For a further version of the same trigger. */
@@ -29,7 +30,7 @@ export async function subscribe (bench: Bench, options: SubscribeOptions = {}): 
   const { operation, judge } = bench
   const { body = operation.body, suppressHeaders = false, answer, trigger } = options
   const listening = listen(bench, { isAction: operation.kind === 'webhook-action', ...(answer && { answer }), ...(trigger === undefined ? {} : { trigger }) })
-  const session = options.session ?? openSession(bench, { suppressHeaders })
+  const session = options.session ?? openSession(bench, { suppressHeaders: suppressHeaders && 'but-promised' })
   const withUrl = JSON.stringify([operation.headers, operation.queries, body]).includes('listCallbackUrl(') ? body : { ...body as object, callbackUrl: '@{listCallbackUrl()}' }
   const call = prepare(bench, session, inputsOf(operation, { body: withUrl }), { listCallbackUrl: () => listening.url })
   const subscribed = await send(bench, session, call, 'subscribe')

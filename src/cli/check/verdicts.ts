@@ -1,6 +1,7 @@
 import type { Exchange } from '../../testing/engine/caller.ts'
 import type { ReceivedCallback } from '../../testing/engine/callback-server.ts'
 import { ruleOf, rules, type OperationKind, type RuleId } from './rules.ts'
+import { createMask, type Mask } from './secrets.ts'
 
 /** A request of ours, or a callback of the API's. */
 export type Evidence = Exchange | ReceivedCallback
@@ -15,7 +16,7 @@ export interface Verdict {
   got: string[]
 }
 
-/** Collects what is found about one operation. */
+/** Collects what is found about one operation. Reports are passed around: nothing secret gets in. */
 export interface Judge {
   /** Says that something must be so. The first fault of a rule stays. @returns whether it is so. */
   that (rule: RuleId, isSo: boolean, detail: string, ...evidence: (Evidence | undefined)[]): boolean
@@ -23,7 +24,7 @@ export interface Judge {
   verdicts (): Verdict[]
 }
 
-export function createJudge (operation: string, kind: OperationKind): Judge {
+export function createJudge (operation: string, kind: OperationKind, mask: Mask = createMask()): Judge {
   const found = new Map<RuleId, Verdict>()
   const set = (rule: RuleId, verdict: Omit<Verdict, 'operation' | 'rule'>): void => { found.set(rule, { operation, rule, ...verdict }) }
 
@@ -34,12 +35,12 @@ export function createJudge (operation: string, kind: OperationKind): Judge {
       if (isSo) set(rule, { outcome: 'fine', detail: '', sent: [], got: [] })
       else {
         const known = evidence.filter((one) => one !== undefined)
-        set(rule, { outcome: ruleOf(rule).severity ?? 'error', detail, sent: known.map(sentOf), got: known.map(gotOf) })
+        set(rule, { outcome: ruleOf(rule).severity ?? 'error', detail: mask(detail), sent: known.map((one) => sentOf(one, mask)), got: known.map((one) => gotOf(one, mask)) })
       }
       return isSo
     },
     skip (rule, why) {
-      if (!found.has(rule)) set(rule, { outcome: 'not checked', detail: why, sent: [], got: [] })
+      if (!found.has(rule)) set(rule, { outcome: 'not checked', detail: mask(why), sent: [], got: [] })
     },
     verdicts () {
       const all = (Object.keys(rules) as RuleId[]).filter((rule) => ruleOf(rule).kinds.includes(kind))
@@ -50,17 +51,17 @@ export function createJudge (operation: string, kind: OperationKind): Judge {
 
 const maxBodyLength = 500
 
-function sentOf (evidence: Evidence): string {
-  if ('target' in evidence) return masked(`(callback) ${evidence.method} ${evidence.target}\n${headersOf(evidence.headers)}\n\n${shortened(evidence.body.toString())}`)
+function sentOf (evidence: Evidence, mask: Mask): string {
+  if ('target' in evidence) return mask(`(callback) ${evidence.method} ${evidence.target}\n${headersOf(evidence.headers)}\n\n${shortened(mask(evidence.body.toString()))}`)
   const { method, url, headers, body } = evidence.request
-  return masked(`${method} ${url}\n${headersOf(headers)}${body === undefined ? '' : `\n\n${shortened(body)}`}`)
+  return mask(`${method} ${url}\n${headersOf(headers)}${body === undefined ? '' : `\n\n${shortened(mask(body))}`}`)
 }
 
-function gotOf (evidence: Evidence): string {
+function gotOf (evidence: Evidence, mask: Mask): string {
   if ('target' in evidence) return evidence.statusCode === undefined ? '(connection broken by the check)' : `(answered by the check) ${evidence.statusCode}`
   const { response, error } = evidence
-  if (response === undefined) return `no answer: ${error!.code}: ${error!.message}`
-  return masked(`${response.statusCode}\n${headersOf(response.headers)}${response.body === '' ? '' : `\n\n${shortened(response.body)}`}`)
+  if (response === undefined) return mask(`no answer: ${error!.code}: ${error!.message}`)
+  return mask(`${response.statusCode}\n${headersOf(response.headers)}${response.body === '' ? '' : `\n\n${shortened(mask(response.body))}`}`)
 }
 
 /** Headers that tell nothing about a fault. */
@@ -72,9 +73,4 @@ function headersOf (headers: Record<string, unknown>): string {
 
 function shortened (text: string): string {
   return text.length > maxBodyLength ? `${text.slice(0, maxBodyLength)}…` : text
-}
-
-/** A report is passed around: no secrets in it. */
-function masked (text: string): string {
-  return text.replace(/\bsig=[\w-]+/g, 'sig=…').replace(/^(authorization|x-api-key|api-key|ocp-apim-subscription-key|cookie): .*$/gim, '$1: …')
 }

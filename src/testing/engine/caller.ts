@@ -38,7 +38,8 @@ export interface CallerParts {
   tracking: Tracking
   history: Exchange[]
   signal: AbortSignal
-  suppressHeaders: boolean
+  /** Without those of the workflow, or with none but the two that webhooks are promised (engine 5.6). */
+  suppressHeaders: boolean | 'but-promised'
 }
 
 /** Sends what one action or trigger has to send, under its ids, and writes down all of it. */
@@ -59,7 +60,7 @@ export function createCaller ({ engine, tracking, history, signal, suppressHeade
   function headersFor ({ headers, authorization }: PreparedCall, isRetry: boolean): Record<string, string> {
     const ids = isRetry && unknowns.trackingIdOnRetry === 'new' ? { ...tracking, actionTrackingId: createGuid(world.random) } : tracking
     const own = engineHeaders(identity, profile, unknowns, ids, world.random)
-    return { ...(suppressHeaders ? withoutWorkflowHeaders(own) : own), ...headers, ...(authorization === undefined ? {} : { authorization }) }
+    return { ...(suppressHeaders ? withoutWorkflowHeaders(own, suppressHeaders === 'but-promised') : own), ...headers, ...(authorization === undefined ? {} : { authorization }) }
   }
 
   async function sendOnce (call: PreparedCall, purpose: Purpose, isRetry = false): Promise<Answer> {

@@ -78,7 +78,10 @@ export function engineHeaders (identity: Identity, profile: Profile, unknowns: U
   }
 }
 
+/** Of a webhook's calls: by them a subscription may be known again (engine 2.5). */
+const promisedHeaders = ['x-ms-client-tracking-id', 'x-ms-workflow-operation-name']
+
 /** `SuppressWorkflowHeaders` takes away all that is the workflow's (engine 5.6). */
-export function withoutWorkflowHeaders (headers: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('x-ms-')))
+export function withoutWorkflowHeaders (headers: Record<string, string>, keepsPromised = false): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('x-ms-') || (keepsPromised && promisedHeaders.includes(name))))
 }

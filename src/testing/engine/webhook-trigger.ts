@@ -1,7 +1,7 @@
 import { createCallbackUrl } from './callback-urls.ts'
 import { errorAnswer, type CallbackAnswer, type CallbackCall } from './callback-server.ts'
 import { createCaller, type Caller, type Exchange } from './caller.ts'
-import { hasOption, UnsupportedDefinitionError, type HttpWebhookTrigger, type TriggerDefinition } from './definitions.ts'
+import { UnsupportedDefinitionError, type HttpWebhookTrigger, type TriggerDefinition } from './definitions.ts'
 import { toMs } from './duration.ts'
 import { createGuid, createRunId, createVersion } from './identity.ts'
 import type { EngineParts } from './parts.ts'
@@ -41,7 +41,7 @@ export function createWebhookTrigger (engine: EngineParts, given: HttpWebhookTri
       tracking: { operationName: name, runId: undefined, clientTrackingId, actionTrackingId: createGuid(world.random) },
       history: exchanges,
       signal: new AbortController().signal,
-      suppressHeaders: hasOption(definition, 'SuppressWorkflowHeaders')
+      suppressHeaders: false
     })
   }
 

@@ -23,7 +23,9 @@ function addSubscriptions (app: FastifyInstance, { has, origin }: ApiParts, path
     const { callbackUrl: url, flavour } = request.body as { callbackUrl?: string, flavour?: string }
     if (url === undefined || flavour === undefined) return await reply.code(has('wrong subscription as 500') ? 500 : 400).send({ error: { code: 'Incomplete' } })
     if (has('subscribe refused')) return await reply.code(403).send()
-    if (has('hook demands engine headers') && request.headers['x-ms-workflow-operation-name'] === undefined) return await reply.code(400).send()
+    if (has('hook demands engine headers') && request.headers['x-ms-workflow-run-id'] === undefined) return await reply.code(400).send()
+    // These two are promised (engine 5.6): an API may know its subscriptions by them.
+    if (request.headers['x-ms-client-tracking-id'] === undefined || request.headers['x-ms-workflow-operation-name'] === undefined) return await reply.code(400).send()
     const known = has('subscribe not idempotent') ? undefined : [...subscriptions.values()].find((one) => one.url === url && one.isActive)
     if (known !== undefined) return subscribed(reply, known)
     if (!has('save adds') && path === '/hooks') for (const one of subscriptions.values()) if (one.url !== url && versionless(one.url) === versionless(url)) one.isActive = false

@@ -24,6 +24,7 @@ export function addJobs (app: FastifyInstance, { clock, has, origin, pace }: Api
       if (has('failed job as 200')) return reply.send({ status: 'Failed' })
       if (has('failed job as 500')) return reply.code(500).send({ error: { code: 'Burnt' } })
       if (has('failed job as 429')) return reply.code(429).send({ error: { code: 'Burnt' } })
+      if (has('failed job as 403')) return reply.code(403).send({ error: { code: 'Forbidden' } })
       return reply.code(422).send({ error: { code: 'Burnt' } })
     }
     if (has('result readable once') && job.isRead) return reply.code(410).send()

@@ -84,11 +84,14 @@ test('what is not played is refused by its name (issue 7)', async (t) => {
     [{ type: 'Function', inputs: {} }, /actions of type "Function" are not played here; there are Http and HttpWebhook/],
     [action({}, { runtimeConfiguration: { contentTransfer: { transferMode: 'Chunked' } } }), /runtimeConfiguration\.contentTransfer is not played/],
     [action({}, { operationOptions: 'Sequential' }), /operationOptions "Sequential" is not played/],
+    [{ type: 'HttpWebhook', inputs: { subscribe: { method: 'POST', uri: '/hooks' } }, operationOptions: 'SuppressWorkflowHeaders' }, /operationOptions "SuppressWorkflowHeaders" is not played by this engine; it plays none here/],
     [action({ uri: undefined }), /uri is missing/],
     [action({ uri: 'cakes' }), /uri must be an absolute/],
     [action({}, { limit: { timeout: '1 hour' } }), /limit\.timeout must be an ISO 8601 duration/],
     [action({ body: '@formatDateTime(utcNow())' }), /the function (?:utcNow|formatDateTime)\(\) is not played here; there are /]
   ] as const) await t.rejects((async () => engine.run(definition as never))(), { message })
+  const trigger = { type: 'HttpWebhook', inputs: { subscribe: { method: 'POST', uri: '/hooks' } }, operationOptions: 'SuppressWorkflowHeaders' }
+  t.throws(() => engine.trigger(trigger as never), { message: /operationOptions "SuppressWorkflowHeaders" is not played/ }, 'two of the headers are promised to webhooks')
 })
 
 test('wrong options are refused by their name', async (t) => {
