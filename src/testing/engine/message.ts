@@ -24,7 +24,9 @@ export function encodeBody (body: unknown): { payload: string | Buffer | undefin
 export function withQueries (uri: string, queries: Record<string, unknown> | undefined): string {
   const pairs = Object.entries(queries ?? {})
   if (pairs.length === 0) return uri
-  return `${uri.split('?')[0]}?${pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`).join('&')}`
+  // A list is repeated: what is to stand in one value is joined by its author.
+  const written = pairs.flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => `${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`))
+  return `${uri.split('?')[0]}${written.length === 0 ? '' : `?${written.join('&')}`}`
 }
 
 export interface ParsedBody {
