@@ -4,6 +4,7 @@ import { test, type Test } from 'tap'
 import { createBundle, notificationUrl, type OperationPatterns, type SwaggerDocument, type SwaggerOperation, type SwaggerResponse, type SwaggerSchema, type SwaggerSecurityDefinition } from '../../src/connector/index.ts'
 import type { FastifyInstance } from 'fastify'
 import { describeOnly, type DescribedConnector } from '../../src/describing.ts'
+import { createEngine } from '../helpers/engine.ts'
 import { createApp } from '../helpers/app.ts'
 
 interface Step { type: string, inputs: Record<string, any>, [name: string]: unknown }
@@ -110,8 +111,24 @@ test('lists in a query are written as the document says', (t) => {
   const uriOf = (collectionFormat?: string): string => stepOf(documentWith('/x', 'get', { parameters: [{ name: 'ids', in: 'query', required: true, type: 'array', items: { type: 'string' }, ...(collectionFormat && { collectionFormat }) }] })).inputs.uri as string
   t.match(uriOf(), "?ids=@{encodeURIComponent(join(triggerBody()?['ids'], ','))}")
   t.match(uriOf('pipes'), "?ids=@{encodeURIComponent(join(triggerBody()?['ids'], '|'))}")
-  t.match(uriOf('multi'), "?ids=@{join(triggerBody()?['ids'], '&ids=')}")
+  t.match(uriOf('multi'), "?ids=@{replace(encodeURIComponent(join(triggerBody()?['ids'], '\u001f')), '%1F', '&ids=')}")
   t.end()
+})
+
+test('lists and a path that is encoded twice run in the engine, in both forms alike', async (t) => {
+  const list = (name: string, collectionFormat?: string): object => ({ name, in: 'query', required: true, type: 'array', items: { type: 'string' }, ...(collectionFormat && { collectionFormat }) })
+  const document = documentWith('/x/{id}', 'get', {
+    parameters: [{ name: 'id', in: 'path', required: true, type: 'string', 'x-ms-url-encoding': 'double' }, list('plain'), list('piped', 'pipes'), list('tags', 'multi')] as never
+  })
+  const engine = await createEngine(t, { 'GET /v1/*': ({ url }) => ({ url }) })
+  for (const [form, path] of [['http', '/v1/x/a%2Fb'], ['api-connection', '/x/a%252Fb']] as const) {
+    const workflow = JSON.parse(createBundle(document).find((file) => file.path === `workflows/Do.${form}.json`)!.content as string) as { definition: Definition }
+    // The connection knows the address, base path and all; the engine's is that of the app.
+    if (form === 'api-connection') workflow.definition.actions.Do_it!.inputs.path = `/v1${workflow.definition.actions.Do_it!.inputs.path as string}`
+    const run = await engine.workflow(workflow as never).run({ id: 'a/b', plain: ['1', '2'], piped: ['x', 'y'], tags: ['p&q=1', 'z', 'ü'] })
+    t.match(run, { status: 'Succeeded' }, `${form}: ${JSON.stringify(run.error)}`)
+    t.match(run.actions.Do_it!.outputs, { body: { url: `${form === 'http' ? '' : '/v1'}${path}?plain=1%2C2&piped=x%7Cy&tags=p%26q%3D1&tags=z&tags=%C3%BC` } }, form)
+  }
 })
 
 test('retries: as often as the engine likes where a repeat does no harm, never where it may (engine 6.8)', (t) => {

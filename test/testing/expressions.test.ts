@@ -15,7 +15,7 @@ test('expressions give their values, texts with @{} give text', (t) => {
     ["@concat('it''s ', 7, ' {}')", "it's 7 {}"], ["@{concat('a}', 'b')}", 'a}b'], ['@null', null], ['@true', true], ['@-1.5', -1.5],
     ['@if(equals(1, 1), 2, 3)', 2], ["@coalesce(null, triggerBody()?['none'], 'x')", 'x'], ["@length('abc')", 3], ["@empty('')", true], ["@contains('abc', 'b')", true],
     ["@contains(triggerBody()?['tags'], 'a')", true], ["@encodeURIComponent('a/b')", 'a%2Fb'], ['@json(\'{"a":1}\')', { a: 1 }], ["@string(json('[1]'))", '[1]'], ["@int('7')", 7],
-    ["@toLower('AB')", 'ab'], ["@base64ToString(base64('x'))", 'x'], ['@and(true, not(false))', true], ['@or(false, greater(2, 1))', true], ["@startsWith('Lemon', 'le')", true]
+    ["@toLower('AB')", 'ab'], ["@join(triggerBody()?['tags'], ', ')", 'a, b'], ["@replace('a-b-a', 'a', '$&')", '$&-b-$&'], ["@base64ToString(base64('x'))", 'x'], ['@and(true, not(false))', true], ['@or(false, greater(2, 1))', true], ["@startsWith('Lemon', 'le')", true]
   ] as const) t.same(evaluate(template, scope), value, template)
   t.same(evaluate({ a: ['@triggerBody().flavour', 7, null, { b: '@{1}' }] }, scope), { a: ['lemon', 7, null, { b: '1' }] })
   t.end()
@@ -26,7 +26,7 @@ test('what cannot be evaluated says why', (t) => {
     ["@triggerBody()['none']", /the property "none" does not exist; there are flavour, tags/], ["@triggerBody()?['none']['x']", /cannot be selected from nothing: write \?\['x'\]/], ["@triggerBody()?['flavour']['x']", /cannot be selected from "lemon"/],
     ['@addDays(1)', /the function addDays\(\) is not played here; there are and, base64/], ['@triggerBody', /"triggerBody", which is no function call/], ['@concat(', /cannot be read at "its end"/],
     ['@concat(1 2)', /cannot be read at "2"/], ['@1 1', /cannot be read at "1"/], ['@#', /cannot be read at "#"/], ['@]', /cannot be read at "\]"/], ['@triggerBody().', /cannot be read/], ['@{1', /without its "}"/], ['@', /cannot be read at "its end"/],
-    ["@greater(1, 'a')", /cannot be compared/], ['@not(1)', /1 is no boolean/], ["@int('x')", /is no integer/], ['@length(1)', /no string and no array/], ['@contains(1, 1)', /is no string, array or object/]
+    ["@join('a', ',')", /join: "a" is no array/], ["@greater(1, 'a')", /cannot be compared/], ['@not(1)', /1 is no boolean/], ["@int('x')", /is no integer/], ['@length(1)', /no string and no array/], ['@contains(1, 1)', /is no string, array or object/]
   ] as const) t.throws(() => evaluate(template, scope), { message }, template)
   t.end()
 })

@@ -1,9 +1,9 @@
+import { maxDocumentBytes } from '../../connector/lint/certification-rules.ts'
 import type { Exchange } from '../../testing/engine/caller.ts'
 import type { EngineParts } from '../../testing/engine/parts.ts'
 import { headerOf, WireError } from '../../testing/engine/wire.ts'
 import { createJudge, type Verdict } from './verdicts.ts'
 
-const maxBytes = 1_000_000
 const timeoutMs = 120_000
 const portal = 'https://portal.azure.com'
 
@@ -29,7 +29,7 @@ export async function probeDocument (url: string, { world }: EngineParts, say: (
   const preflight = await fetchOnce('OPTIONS', { origin: portal, 'access-control-request-method': 'GET', 'access-control-request-headers': 'access-control-allow-origin' })
   judge.that('cors-preflight', isGranted(preflight) && allowsOrigin(read), 'the browser would not let the designer read it', preflight)
   const text = read.response!.body
-  judge.that('swagger-size', Buffer.byteLength(text) < maxBytes, `it has ${Buffer.byteLength(text)} bytes`)
+  judge.that('swagger-size', Buffer.byteLength(text) < maxDocumentBytes, `it has ${Buffer.byteLength(text)} bytes`)
   const document = parse(text)
   if (judge.that('swagger-2', document?.swagger === '2.0', `it says ${document === undefined ? 'no JSON' : document.openapi === undefined ? 'neither' : `openapi ${String(document.openapi)}`}`)) judgeOperations(document!, judge)
   return judge.verdicts()

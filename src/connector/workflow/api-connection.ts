@@ -16,7 +16,7 @@ export function apiConnectionStep (callable: CallableOperation, inputs: CallInpu
       host: { connection: { name: alone(`parameters('$connections')[${quoted(connection)}]['connectionId']`) } },
       // A subscribe call is a POST, and the designer writes none down.
       ...(isWebhook && operation.method === 'post' ? {} : { method: operation.method }),
-      path: inputs.path,
+      path: inputs.gatewayPath,
       ...(inputs.queries.length === 0 ? {} : { queries: Object.fromEntries(inputs.queries.map(({ name, value }) => [name, value])) }),
       ...(Object.keys(inputs.headers).length === 0 ? {} : { headers: inputs.headers }),
       ...(inputs.body === undefined ? {} : { body: inputs.body }),

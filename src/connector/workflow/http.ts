@@ -65,7 +65,7 @@ function unsubscribeOf ({ view, operation, callbackUrl }: CallableOperation, { a
   const { path } = found
   // Where the URL was a whole body or a header at first, a text alone is understood as well.
   const body = callbackUrl === undefined ? { [callbackProperty(operation)]: within('listCallbackUrl()') } : within('listCallbackUrl()')
-  return callOf(found, { address, auth, inputs: { path, queries: [], headers: {}, body, contentType: undefined, requestSchema: {}, parameters: {} } })
+  return callOf(found, { address, auth, inputs: { path, gatewayPath: path, queries: [], headers: {}, body, contentType: undefined, requestSchema: {}, parameters: {} } })
 }
 
 function unsubscribeOperation ({ operations }: DocumentView, { id }: OperationView): OperationView | undefined {

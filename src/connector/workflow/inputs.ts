@@ -7,6 +7,8 @@ import { plainSchema, workflowType } from './plain-schema.ts'
 /** What a call of an operation says, with expressions for what its author fills in. */
 export interface CallInputs {
   path: string
+  /** As a connector's gateway wants it, which decodes once what is marked as `double`. */
+  gatewayPath: string
   queries: { name: string, value: string, /** As a part of a URL. */ encoded: string }[]
   headers: Record<string, unknown>
   /** `undefined`: there is none. */
@@ -54,8 +56,9 @@ export function inputsOf (callable: CallableOperation): CallInputs {
 
   return {
     path: pathOf(callable, said('path'), valueExpression),
+    gatewayPath: pathOf(callable, said('path'), valueExpression, true),
     queries: [
-      ...said('query').map((field) => ({ name: field.name, value: String(valueOf(field)), encoded: encodedQuery(field, valueExpression(field)) })),
+      ...said('query').map((field) => ({ name: field.name, value: queryValue(field, valueExpression(field), valueOf), encoded: encodedQuery(field, valueExpression(field)) })),
       ...(callable.callbackUrl?.in === 'query' ? [{ name: callable.callbackUrl.name, value: callbackUrl, encoded: encoded('listCallbackUrl()', 'string') }] : [])
     ],
     headers: {
@@ -87,21 +90,37 @@ function fieldsOf ({ view, operation, callbackUrl }: CallableOperation): Field[]
   return fields
 }
 
-function pathOf ({ operation }: CallableOperation, fields: Field[], expressionOf: (field: Field) => string): string {
+function pathOf ({ operation }: CallableOperation, fields: Field[], expressionOf: (field: Field) => string, isForGateway = false): string {
   // An '@' of the path's own must not begin an expression.
   return operation.path.replaceAll('@', '%40').replaceAll(/\{(\w+)\}/g, (written, name: string) => {
     const field = fields.find((one) => one.name === name)
-    return field === undefined ? written : encoded(expressionOf(field), field.schema.type)
+    if (field === undefined) return written
+    const isDouble = isForGateway && (field.schema as { 'x-ms-url-encoding'?: string })['x-ms-url-encoding'] === 'double'
+    const once = encoded(expressionOf(field), field.schema.type)
+    return isDouble ? encoded(once.slice(2, -1), 'string') : once
   })
 }
 
 /** Lists as their `collectionFormat` says; Swagger 2.0 begins with commas. */
 function encodedQuery ({ name, schema }: Field, expression: string): string {
   if (schema.type !== 'array') return encoded(expression, schema.type)
+  const separator = separatorOf(schema)
+  if (separator !== undefined) return encoded(`join(${expression}, ${quoted(separator)})`, 'string')
+  // The language has no function for each item: all are encoded together, around a character that stands in none.
+  return within(`replace(encodeURIComponent(join(${expression}, '\u001f')), '%1F', ${quoted(`&${encodeURIComponent(name)}=`)})`)
+}
+
+/** Where the platform writes the query: a list in one value is joined, one that is repeated stays a list. */
+function queryValue (field: Field, expression: string, valueOf: (field: Field) => unknown): string {
+  const separator = field.schema.type === 'array' ? separatorOf(field.schema) : undefined
+  return separator === undefined ? String(valueOf(field)) : alone(`join(${expression}, ${quoted(separator)})`)
+}
+
+/** `undefined` for a list whose name is repeated. */
+function separatorOf (schema: SwaggerSchema): string | undefined {
   const format = (schema as { collectionFormat?: string }).collectionFormat ?? 'csv'
   const separators: Record<string, string> = { csv: ',', ssv: ' ', tsv: '\t', pipes: '|' }
-  if (format === 'multi') return within(`join(${expression}, ${quoted(`&${encodeURIComponent(name)}=`)})`)
-  return encoded(`join(${expression}, ${quoted(separators[format] ?? ',')})`, 'string')
+  return format === 'multi' ? undefined : separators[format] ?? ','
 }
 
 interface FieldReading {

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { UnsupportedDefinitionError } from './definitions.ts'
 import { splitUrl, headerOf, type WireResponse } from './wire.ts'
 
 /** Headers that the author of a workflow cannot send; they are removed in silence (engine 1.28). */
@@ -17,14 +18,36 @@ export function encodeBody (body: unknown): { payload: string | Buffer | undefin
   if (typeof body === 'string') return { payload: body, contentType: 'text/plain; charset=utf-8' }
   const { $content, $contentType } = { $content: (body as Record<string, unknown>).$content, $contentType: (body as Record<string, unknown>)['$content-type'] }
   if (typeof $content === 'string' && typeof $contentType === 'string') return { payload: Buffer.from($content, 'base64'), contentType: $contentType }
+  const { $multipart } = body as { $multipart?: unknown }
+  if (Array.isArray($multipart) && typeof $contentType === 'string' && /^multipart\//i.test($contentType)) return encodeMultipart($multipart, $contentType)
+  if ($multipart !== undefined) throw new UnsupportedDefinitionError('a body with $multipart must have a $content-type that is multipart, and a list of parts')
   return { payload: JSON.stringify(body), contentType: 'application/json; charset=utf-8' }
+}
+
+/** Each part as a body of its own, with its headers. */
+function encodeMultipart (parts: unknown[], type: string): { payload: Buffer, contentType: string } {
+  const encoded = parts.map((part) => {
+    const { headers = {}, body } = (part ?? {}) as { headers?: Record<string, unknown>, body?: unknown }
+    const { payload = '', contentType } = encodeBody(body)
+    const hasType = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
+    const lines = [...Object.entries(headers), ...(contentType === undefined || hasType ? [] : [['Content-Type', contentType]])].map(([name, value]) => `${String(name)}: ${String(value)}\r\n`)
+    return { head: `${lines.join('')}\r\n`, payload: Buffer.from(payload) }
+  })
+  const given = /boundary="?([^";]+)/i.exec(type)?.[1]
+  let boundary = given ?? 'part'
+  // One that stands in no part.
+  while (given === undefined && encoded.some(({ payload }) => payload.includes(boundary))) boundary += '-'.repeat(8) + String(boundary.length)
+  const payload = Buffer.concat([...encoded.flatMap(({ head, payload }) => [Buffer.from(`--${boundary}\r\n${head}`), payload, Buffer.from('\r\n')]), Buffer.from(`--${boundary}--\r\n`)])
+  return { payload, contentType: given === undefined ? `${type}; boundary=${boundary}` : type }
 }
 
 /** `queries` take the place of a query that the URI has already (engine 1.26). */
 export function withQueries (uri: string, queries: Record<string, unknown> | undefined): string {
   const pairs = Object.entries(queries ?? {})
   if (pairs.length === 0) return uri
-  return `${uri.split('?')[0]}?${pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`).join('&')}`
+  // A list is repeated: what is to stand in one value is joined by its author.
+  const written = pairs.flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((one) => `${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`))
+  return `${uri.split('?')[0]}${written.length === 0 ? '' : `?${written.join('&')}`}`
 }
 
 export interface ParsedBody {

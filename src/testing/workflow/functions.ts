@@ -27,6 +27,11 @@ export const pureFunctions: Record<string, ExpressionFunction> = {
   if: (condition, yes, no) => truth(condition) ? yes : no,
   coalesce: (...values) => values.find((value) => value !== null && value !== undefined) ?? null,
   concat: (...values) => values.map(textOf).join(''),
+  join: (items, delimiter) => {
+    if (!Array.isArray(items)) throw new ExpressionError(`join: ${show(items)} is no array`)
+    return items.map(textOf).join(String(delimiter))
+  },
+  replace: (text, old, given) => String(text).replaceAll(String(old), () => String(given)),
   string: textOf,
   json: (text) => JSON.parse(String(text)) as unknown,
   int: (value) => {

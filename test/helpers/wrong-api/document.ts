@@ -12,7 +12,7 @@ export function addDocument (app: FastifyInstance, { has }: ApiParts): void {
   const query = { in: 'query', name: 'callbackUrl', type: 'string', required: true, 'x-ms-notification-url': true }
   const document = {
     ...(has('OpenAPI 3') ? { openapi: '3.1.0' } : { swagger: '2.0' }),
-    info: { title: 'Cakes', version: '1', ...(has('document too large') ? { description: 'x'.repeat(1_100_000) } : {}) },
+    info: { title: 'Cakes', version: '1', ...(has('document too large') ? { description: 'x'.repeat(1_048_576) } : has('document just small enough') ? { description: 'x'.repeat(1_040_000) } : {}) },
     paths: {
       '/hooks': { post: { operationId: 'OnOrder', parameters: [has('notification URL in the query') ? query : body], responses: { 201: { description: 'Subscribed' } } } },
       '/jobs': { post: { ...(has('operationId missing') ? {} : { operationId: has('operationId twice') ? 'OnOrder' : 'Bake' }), responses: { 202: { description: 'Accepted' } } } }

@@ -13,6 +13,23 @@ test('bodies are encoded as the engine does it (engine 1.25)', async (t) => {
   ] as const) t.same((await engine.run(action(body === undefined ? {} : { body }))).outputs!.body, { type, body: text })
 })
 
+test('a form with files is sent as one', async (t) => {
+  const engine = await createEngine(t, {
+    async 'POST /cakes' ({ headers, body }) {
+      const form = await new Response(body as string, { headers: { 'content-type': headers['content-type']! } }).formData()
+      const file = form.get('file') as File
+      return { flavour: form.get('flavour'), file: file.name, type: file.type, text: await file.text() }
+    }
+  })
+  const part = (disposition: string, body: unknown): object => ({ headers: { 'Content-Disposition': `form-data; ${disposition}` }, body })
+  const $multipart = [part('name="flavour"', 'lemon'), part('name="file"; filename="a.png"', { '$content-type': 'image/png', $content: Buffer.from('a part of it').toString('base64') })]
+  for (const type of ['multipart/form-data', 'multipart/form-data; boundary=own']) {
+    const { outputs } = await engine.run(action({ body: { '$content-type': type, $multipart } }))
+    t.same(outputs!.body, { flavour: 'lemon', file: 'a.png', type: 'image/png', text: 'a part of it' }, type)
+  }
+  await t.rejects(engine.run(action({ body: { $multipart } })), /a body with \$multipart must have a \$content-type that is multipart/)
+})
+
 test('queries take the place of the query in the URI (engine 1.26)', async (t) => {
   const engine = await createEngine(t, { 'POST /cakes': ({ url }, reply) => reply.type('text/plain').send(url) })
   t.equal((await engine.run(action({ uri: '/cakes?sig=secret', queries: { a: 'b c' } }))).outputs!.body, '/cakes?a=b%20c')
