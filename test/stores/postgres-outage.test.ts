@@ -107,6 +107,20 @@ test('after an outage longer than a lease nobody is taken for dead who had no ch
   t.equal(recovered, 1, 'who does not move while it could is')
 })
 
+test('a replica that was idle for long, forgotten by one other and comes back, is not taken for dead by a third', async (t) => {
+  const { clock, open } = await createReplicas(t)
+  const [{ store }, { store: second }, { store: third }] = [await open(), await open(), await open()]
+  await store.heartbeat([])
+  await second.recover()
+  await third.recover()
+  await clock.advance(leaseMs + 1)
+  await second.recover()
+  await accept(store)
+  const { jobs } = await store.claim(bake)
+  t.equal(await third.recover(), 0)
+  t.same(await store.findLost(jobs), [])
+})
+
 test('connections that are cut lose no call for good, and nothing is done twice', async (t) => {
   const { server, schema, open } = await createReplicas(t)
   const replicas = [await open(), await open()]

@@ -6,7 +6,8 @@ interface Held extends Ticket { due_at: number | null }
 
 /** Shows the others that the worker moves. Whoever took it for dead removed its row, so it is put back. */
 export async function keepWorker ({ sql }: Pick<Transaction, 'sql'>, worker: string): Promise<void> {
-  await sql('INSERT INTO @.workers AS known (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET beat = known.beat + 1', worker)
+  // It begins anywhere: a row that came back at a beat that somebody saw long ago would look as if it had never moved.
+  await sql('INSERT INTO @.workers AS known (id, beat) VALUES ($1, (random() * 1e15)::bigint) ON CONFLICT (id) DO UPDATE SET beat = known.beat + 1', worker)
 }
 
 /** Whether the worker's row was still there, at that beat: from then on it is this transaction's to take from it. */
