@@ -224,13 +224,16 @@ test('a claim that was committed, and whose answer was lost, is made again; what
 })
 
 test('an exhausted pool is an outage of a second, not a hang', async (t) => {
-  const pool = await createPool(t, { max: 4, connectionTimeoutMillis: 300 })
+  // Which alone would wait for ever.
+  const pool = await createPool(t, { max: 4 })
   const { open } = await createReplicas(t)
-  const { store } = await open({ pool })
+  const { store } = await open({ pool, timeoutSeconds: 1 })
   const taken = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
   await t.rejects(accept(store), { ...away, message: /timeout exceeded/ })
   for (const client of taken) client.release()
   t.equal((await accept(store)).length, 1)
+  await until(() => pool.waitingCount === 0 && pool.idleCount === pool.totalCount - 1)
+  t.pass('what came too late was given back')
 })
 
 test('a connection whose other end is gone without a word is found out, and replaced', async (t) => {
