@@ -271,6 +271,27 @@ test('a transaction that somebody else holds open for minutes holds up nothing',
   t.equal(await store.sweep(start + 1, 100), 15)
 })
 
+test('a publish that waited too long, and said so, does not happen afterwards', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open({ timeoutSeconds: 1 })
+  const client = await server.pool.connect()
+  await client.query(`BEGIN; SELECT ${schema}.take_numbers(0)`)
+  await t.rejects(store.publish([{ topic: 'orders', body: '{}', createdAt: start, expiresAt: start }]), { ...away, message: /lock/ })
+  await client.query('COMMIT')
+  client.release()
+  t.equal((await store.publish([{ topic: 'orders', body: '{"second":1}', createdAt: start, expiresAt: start }])).length, 1)
+  t.same((await server.pool.query(`SELECT body FROM ${schema}.events`)).rows, [{ body: '{"second":1}' }])
+})
+
+test('idle connections that are cut are told without what they were made of', async (t) => {
+  const { server, open } = await createReplicas(t)
+  const { store, logs } = await open()
+  await Promise.all([store.list({ limit: 1 }), store.list({ limit: 1 })])
+  await server.pool.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = \'fastify-logic-apps\'')
+  await until(() => logs.some(({ msg }) => msg.includes('an idle connection')))
+  t.notMatch(JSON.stringify(logs), /secretKey|"client"/)
+})
+
 test('a replica that is frozen in the middle of a transaction holds up the others no longer than its limit', async (t) => {
   const pool = await createPool(t, { max: 6 })
   const { open } = await createReplicas(t)

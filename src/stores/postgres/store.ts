@@ -5,6 +5,7 @@ import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redel
 import { importPg } from './dependencies.ts'
 import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
 import { StoreUnavailableError } from '../../errors.ts'
+import { explain } from './errors.ts'
 import { createHandedOut, type Claimed } from './handed-out.ts'
 import { endJob, findLost, listJobs, readJobs, reportProgress, restoreTickets, settleJobs, sweepJobs } from './jobs.ts'
 import { createListener, type Listener } from './listener.ts'
@@ -58,7 +59,11 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       schema,
       notify: `NOTIFY "${news.channel}", '${worker}'`,
       timeoutMs,
-      onIdleLoss: (error) => { host.log.warn({ err: error }, 'an idle connection to PostgreSQL was lost') }
+      onIdleLoss (error) {
+        // The pool hangs its whole client on it, with the key that cancels its queries: not for any log.
+        if ('client' in error) Object.defineProperty(error, 'client', { enumerable: false })
+        host.log.warn({ err: explain(error) }, 'an idle connection to PostgreSQL was lost')
+      }
     })
     const tickets = createTickets(connection.boss, bossSchema, settings.migrate, settings.concurrency)
     const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
@@ -259,7 +264,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       return gone
     },
 
-    publish: async (events) => await appendEvents({ sql }, events, news),
+    publish: async (events) => await appendEvents({ sql }, events, news, timeoutMs),
 
     publishIn: async (events, db) => {
       now()
