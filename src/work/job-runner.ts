@@ -15,6 +15,8 @@ import type { ClaimedJob, Lease, ProgressReport, Settlement, Store, Transition }
 /** A worker that was silent for so long has lost its jobs. With the two intervals below it keeps the promise of 30 s. */
 export const leaseMs = 15_000
 const heartbeatMs = 5_000
+/** Of the three beats in a lease, a failed one must not cost a third of it. */
+const heartbeatRetryMs = 1_000
 const recoverMs = 5_000
 /** How often we look for work that nobody told us of. */
 const pollMs = 5_000
@@ -212,7 +214,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     start () {
       accepting = true
       loops.every('poll', pollMs, claim)
-      loops.every('heartbeat', heartbeatMs, heartbeat)
+      loops.every('heartbeat', heartbeatMs, heartbeat, heartbeatRetryMs)
       loops.every('recover', recoverMs, recover)
       loops.every('sweep', sweepMs, sweep)
     },

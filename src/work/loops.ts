@@ -5,8 +5,8 @@ import type { Logger } from './log.ts'
 export interface Loops {
   /** Calls back once, after `ms`, in place of an earlier one of that name. */
   after (name: string, ms: number, callback: () => void): void
-  /** Runs `work` now, and again `ms` after each end of it. A failure is logged, and the next turn tries again. */
-  every (name: string, ms: number, work: () => Promise<unknown>): void
+  /** Runs `work` now, and again `ms` after each end of it. A failure is logged, and tried again after `retryMs`. @param retryMs Default `ms`. */
+  every (name: string, ms: number, work: () => Promise<unknown>, retryMs?: number): void
   /** What is under way ends by itself, and is not repeated. */
   stop (...names: string[]): void
 }
@@ -20,11 +20,12 @@ export function createLoops (clock: Clock, log: Logger): Loops {
     timers.set(name, clock.after(ms, callback))
   }
 
-  function every (name: string, ms: number, work: () => Promise<unknown>): void {
+  function every (name: string, ms: number, work: () => Promise<unknown>, retryMs = ms): void {
     running.add(name)
-    work()
-      .catch((error: unknown) => { if (running.has(name)) log.warn({ err: error }, `${name} failed, trying again in ${ms} ms`) })
-      .finally(() => { if (running.has(name)) after(name, ms, () => { every(name, ms, work) }) })
+    work().then(() => ms, (error: unknown) => {
+      if (running.has(name)) log.warn({ err: error }, `${name} failed, trying again in ${retryMs} ms`)
+      return retryMs
+    }).then((waitMs) => { if (running.has(name)) after(name, waitMs, () => { every(name, ms, work, retryMs) }) })
   }
 
   return {

@@ -30,6 +30,25 @@ async function createPool (t: Test, config: pg.PoolConfig): Promise<pg.Pool> {
   return pool
 }
 
+/** The same pool, whose commits come by here. */
+function withCommits (pool: pg.Pool, onCommit: (commit: () => Promise<unknown>) => Promise<unknown>): pg.Pool {
+  return new Proxy(pool, {
+    get (target, name) {
+      if (name !== 'connect') return Reflect.get(target, name).bind?.(target) as unknown
+      return async () => new Proxy(await target.connect(), {
+        get (inner, method) {
+          const member = Reflect.get(inner, method) as unknown
+          if (method !== 'query') return typeof member === 'function' ? member.bind(inner) as unknown : member
+          return async (query: { text: string }) => {
+            const run = (): Promise<unknown> => inner.query(query as pg.QueryConfig)
+            return await (query.text.endsWith('COMMIT') ? onCommit(run) : run())
+          }
+        }
+      })
+    }
+  })
+}
+
 test('while the server is away every call says so, and the store goes on by itself', async (t) => {
   const { server, clock, open } = await createReplicas(t)
   const { store, logs } = await open()
@@ -88,6 +107,20 @@ test('after an outage longer than a lease nobody is taken for dead who had no ch
   t.equal(recovered, 1, 'who does not move while it could is')
 })
 
+test('a replica that was idle for long, forgotten by one other and comes back, is not taken for dead by a third', async (t) => {
+  const { clock, open } = await createReplicas(t)
+  const [{ store }, { store: second }, { store: third }] = [await open(), await open(), await open()]
+  await store.heartbeat([])
+  await second.recover()
+  await third.recover()
+  await clock.advance(leaseMs + 1)
+  await second.recover()
+  await accept(store)
+  const { jobs } = await store.claim(bake)
+  t.equal(await third.recover(), 0)
+  t.same(await store.findLost(jobs), [])
+})
+
 test('connections that are cut lose no call for good, and nothing is done twice', async (t) => {
   const { server, schema, open } = await createReplicas(t)
   const replicas = [await open(), await open()]
@@ -129,7 +162,7 @@ test('connections that are cut lose no call for good, and nothing is done twice'
   await cut
   t.ok(faults > 0, `${faults} calls were cut off`)
   t.equal(accepted.size, 50)
-  // A claim whose answer was lost is this replica's still, until it gives it back.
+  // A claim whose answer was lost is this replica's still, until its next claim or its end gives it back.
   for (const { store } of replicas) await store.close()
   const { store } = await open()
   const { jobs } = await store.claim(bake)
@@ -140,14 +173,67 @@ test('connections that are cut lose no call for good, and nothing is done twice'
   t.same((await server.pool.query(`SELECT 1 FROM ${schema}_boss.job`)).rows, [], 'no ticket is left')
 })
 
-test('an exhausted pool is an outage of a second, not a hang', async (t) => {
-  const pool = await createPool(t, { max: 4, connectionTimeoutMillis: 300 })
+test('a claim that was committed, and whose answer was lost, is made again; what is under way goes on', async (t) => {
+  const pool = await createPool(t, { max: 6 })
   const { open } = await createReplicas(t)
-  const { store } = await open({ pool })
+  let loses = false
+  const losing = withCommits(pool, async (commit) => {
+    const result = await commit()
+    if (loses) throw new Error('Connection terminated unexpectedly')
+    return result
+  })
+  const { store, logs } = await open({ pool: losing })
+  const lose = async (call: () => Promise<unknown>): Promise<void> => {
+    loses = true
+    await t.rejects(call(), away)
+    loses = false
+  }
+
+  const [kept] = await accept(store)
+  const { jobs: [running] } = await store.claim(bake)
+  t.equal(running!.number, kept!.number)
+  // One that waits for its deadline, too.
+  const [deferred] = await accept(store)
+  const { jobs: [first] } = await store.claim(bake)
+  await store.settle([{ lease: first!, to: { status: 'running', deadline: start - 1 } }])
+  const [waiting] = await accept(store)
+  await lose(() => store.claim(bake))
+  t.match(await store.get([waiting!.number]), [{ status: 'running', attempt: 1 }])
+  const { jobs } = await store.claim(bake)
+  t.match(jobs, [{ number: deferred!.number, due: 'deadline', crashes: 0 }, { number: waiting!.number, due: 'run', attempt: 2, crashes: 0 }])
+  t.same(await store.heartbeat([running!, ...jobs]), [])
+  t.same(await store.settle([running!, ...jobs].map(succeeded)), [true, true, true])
+
+  for (const url of ['a', 'b']) {
+    await store.subscribe({ operation: 'OnOrder', owner: '', topic: url, urlDigest: url, versionlessDigest: null, sealedUrl: Buffer.from(url), urlHint: url, host: url, input: '{}', tracking: {}, createdAt: start })
+    await store.publish([{ topic: url, body: '{}', createdAt: start, expiresAt: start }])
+    for (const debt of await store.findFanOuts({ operations: ['OnOrder'], strangersBefore: 0, limit: 5 })) {
+      const owed = (await store.findSubscribers(debt, 9)).map(({ number }) => ({ subscription: number, dueAt: start }))
+      await store.fanOut({ event: debt.event, operation: 'OnOrder', from: debt.cursor, round: debt.round, to: null, owed, skipped: [], failed: [], now: start })
+    }
+  }
+  const send = { operations: ['OnOrder'], exceptHosts: [], limit: 1, now: start }
+  const { deliveries: [sending] } = await store.claimDeliveries(send)
+  await lose(() => store.claimDeliveries(send))
+  const { deliveries } = await store.claimDeliveries({ ...send, limit: 9 })
+  t.match(deliveries, [{ urlHint: 'b', claim: 2 }])
+  t.same(await store.settleDeliveries([sending!, ...deliveries].map(({ number, claim }) => ({
+    lease: { number, claim }, attempt: undefined, to: { status: 'delivered' }, subscription: 'confirmed'
+  }))), ['kept', 'kept'])
+  t.equal(logs.filter(({ msg }) => msg.startsWith('gave back')).length, 2)
+})
+
+test('an exhausted pool is an outage of a second, not a hang', async (t) => {
+  // Which alone would wait for ever.
+  const pool = await createPool(t, { max: 4 })
+  const { open } = await createReplicas(t)
+  const { store } = await open({ pool, timeoutSeconds: 1 })
   const taken = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
   await t.rejects(accept(store), { ...away, message: /timeout exceeded/ })
   for (const client of taken) client.release()
   t.equal((await accept(store)).length, 1)
+  await until(() => pool.waitingCount === 0 && pool.idleCount === pool.totalCount - 1)
+  t.pass('what came too late was given back')
 })
 
 test('a connection whose other end is gone without a word is found out, and replaced', async (t) => {
@@ -185,34 +271,41 @@ test('a transaction that somebody else holds open for minutes holds up nothing',
   t.equal(await store.sweep(start + 1, 100), 15)
 })
 
+test('a publish that waited too long, and said so, does not happen afterwards', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open({ timeoutSeconds: 1 })
+  const client = await server.pool.connect()
+  await client.query(`BEGIN; SELECT ${schema}.take_numbers(0)`)
+  await t.rejects(store.publish([{ topic: 'orders', body: '{}', createdAt: start, expiresAt: start }]), { ...away, message: /lock/ })
+  await client.query('COMMIT')
+  client.release()
+  t.equal((await store.publish([{ topic: 'orders', body: '{"second":1}', createdAt: start, expiresAt: start }])).length, 1)
+  t.same((await server.pool.query(`SELECT body FROM ${schema}.events`)).rows, [{ body: '{"second":1}' }])
+})
+
+test('idle connections that are cut are told without what they were made of', async (t) => {
+  const { server, open } = await createReplicas(t)
+  const { store, logs } = await open()
+  await Promise.all([store.list({ limit: 1 }), store.list({ limit: 1 })])
+  await server.pool.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = \'fastify-logic-apps\'')
+  await until(() => logs.some(({ msg }) => msg.includes('an idle connection')))
+  t.notMatch(JSON.stringify(logs), /secretKey|"client"/)
+})
+
 test('a replica that is frozen in the middle of a transaction holds up the others no longer than its limit', async (t) => {
   const pool = await createPool(t, { max: 6 })
   const { open } = await createReplicas(t)
   const frozen = createLatch()
   const reached = createLatch()
-  /** A pool whose commits wait: the process does nothing more, and its sockets stay open. */
-  const freezing = new Proxy(pool, {
-    get (target, name) {
-      if (name !== 'connect') return Reflect.get(target, name).bind?.(target) as unknown
-      return async () => {
-        const client = await target.connect()
-        return new Proxy(client, {
-          get (inner, method) {
-            const member = Reflect.get(inner, method) as unknown
-            if (method !== 'query') return typeof member === 'function' ? member.bind(inner) as unknown : member
-            return async (query: { text: string }) => {
-              if (query.text.endsWith('COMMIT') && freezes) {
-                reached.open(undefined)
-                await frozen.promise
-              }
-              return await inner.query(query as pg.QueryConfig)
-            }
-          }
-        })
-      }
-    }
-  })
   let freezes = false
+  /** The process does nothing more, and its sockets stay open. */
+  const freezing = withCommits(pool, async (commit) => {
+    if (freezes) {
+      reached.open(undefined)
+      await frozen.promise
+    }
+    return await commit()
+  })
   const slow = await open({ pool: freezing, timeoutSeconds: 1 })
   const other = await open({ timeoutSeconds: 3 })
   const subscribe = (store: Store, url: string): ReturnType<Store['subscribe']> => store.subscribe({

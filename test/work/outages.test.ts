@@ -132,14 +132,14 @@ test('a wake-up during a claim that fails is not lost', async (t) => {
   t.match(await worker.get(id), { status: 'succeeded' })
 })
 
-for (const [name, method, ms] of [['heartbeat', 'heartbeat', 5000], ['recover', 'recover', 5000], ['sweep', 'sweep', 60_000]] as const) {
+for (const [name, method, ms, retryMs] of [['heartbeat', 'heartbeat', 5000, 1000], ['recover', 'recover', 5000, 5000], ['sweep', 'sweep', 60_000, 60_000]] as const) {
   test(`a ${name} that fails is logged and made again`, async (t) => {
     const { store, clock, logs, ...worker } = await createShaky(t, { Work: async (job) => { await job.sleep(1_000_000) } })
     const id = await worker.accept('Work')
     await clock.advance(0)
     store.fail(method, 2)
     await clock.advance(2 * ms)
-    t.match(logs.filter(({ level }) => level >= warn), [1, 2].map(() => ({ level: 40, msg: `${name} failed, trying again in ${ms} ms`, err: { code: 'FST_LOGIC_APPS_STORE_UNAVAILABLE' } })))
+    t.match(logs.filter(({ level }) => level >= warn), [1, 2].map(() => ({ level: 40, msg: `${name} failed, trying again in ${retryMs} ms`, err: { code: 'FST_LOGIC_APPS_STORE_UNAVAILABLE' } })))
     const calls = store.calls(method)
     await clock.advance(ms)
     t.equal(store.calls(method), calls + 1)

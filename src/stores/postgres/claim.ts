@@ -1,7 +1,7 @@
 import type { ClaimedJob, ClaimRequest, ClaimResult } from '../../work/store.ts'
 import type { Transaction } from './connection.ts'
 import { columns, toRecord } from './jobs.ts'
-import { newTicket, type Tickets } from './tickets.ts'
+import { newTicket, type Ticket, type Tickets } from './tickets.ts'
 import { keepWorker } from './workers.ts'
 
 interface Due {
@@ -33,24 +33,27 @@ export async function claimJobs (transaction: Transaction, tickets: Tickets, req
   // pg-boss's fetch joins what it picks to its table. While the planner believes that table to be small, right after a
   // burst, it would do so in a nested loop: seconds instead of milliseconds.
   await transaction.sql('SET LOCAL enable_nestloop = off')
+  const capRoom = await tickets.lockCapped(transaction, due.map(({ operation }) => operation))
   const jobs: ClaimedJob[] = []
   for (const { operation, limit } of request.operations) {
     const found = due.find((entry) => entry.operation === operation)
-    const room = Math.min(limit, request.limit - jobs.length)
+    const room = Math.min(limit, request.limit - jobs.length, capRoom.get(operation) ?? Infinity)
     if (found === undefined || room <= 0) continue
     const waited = found.waited ? await admit(transaction, tickets, operation, request.now, room) : []
     const fetched = await tickets.fetch(transaction, operation, room)
-    if (fetched.length === 0) continue
-    const begun = await begin(transaction, tickets, operation, fetched, request.now, worker)
+    const begun = fetched.length === 0 ? [] : await begin(transaction, tickets, operation, fetched, request.now, worker)
+    const left = waited.filter(({ ticket }) => !fetched.includes(ticket))
+    if (left.length > 0) await sendBack(transaction, tickets, left)
     // Those that waited first, as they were admitted, then the oldest.
-    const place = ({ number }: ClaimedJob): number => waited.includes(number) ? waited.indexOf(number) - waited.length : number
+    const places = new Map(waited.map(({ number }, index) => [number, index - waited.length]))
+    const place = ({ number }: ClaimedJob): number => places.get(number) ?? number
     jobs.push(...begun.sort((a, b) => place(a) - place(b)))
   }
   return jobs
 }
 
-/** Work whose time has come gets a ticket: what has waited longest first. Resolves to the numbers. */
-async function admit (transaction: Transaction, tickets: Tickets, operation: string, now: number, limit: number): Promise<number[]> {
+/** Work whose time has come gets a ticket: what has waited longest first. */
+async function admit (transaction: Transaction, tickets: Tickets, operation: string, now: number, limit: number): Promise<Ticket[]> {
   const rows = await transaction.sql(`
     SELECT number FROM @.jobs WHERE operation = $1 AND ticket IS NULL AND due_at <= $2
     ORDER BY due_at, number LIMIT ${limit} FOR UPDATE SKIP LOCKED`, operation, now)
@@ -61,7 +64,13 @@ async function admit (transaction: Transaction, tickets: Tickets, operation: str
     UPDATE @.jobs SET ticket = admitted.ticket FROM unnest($1::bigint[], $2::uuid[]) AS admitted (number, ticket)
     WHERE jobs.number = admitted.number AND jobs.number = ANY ($1)`, numbers, admitted.map(({ ticket }) => ticket))
   await tickets.write(transaction, admitted, true)
-  return numbers
+  return admitted
+}
+
+/** Others with a ticket had waited for longer. One that is deferred would be seen by nobody if it kept its ticket. */
+async function sendBack (transaction: Transaction, tickets: Tickets, left: Ticket[]): Promise<void> {
+  await transaction.sql('UPDATE @.jobs SET ticket = NULL WHERE number = ANY ($1)', left.map(({ number }) => number))
+  await tickets.remove(transaction, left)
 }
 
 async function begin (transaction: Transaction, tickets: Tickets, operation: string, fetched: string[], now: number, worker: string): Promise<ClaimedJob[]> {

@@ -114,11 +114,25 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     }
   }
 
+  /** A pool of the host's may have no limit of its own, and then waits for ever. */
+  async function connect (): Promise<PostgresClient> {
+    const asked = pool.connect()
+    let timer: NodeJS.Timeout | undefined
+    const limit = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`no connection within ${timeoutMs} ms: timeout exceeded`))
+        // Nobody waits for it any more.
+        asked.then((client) => { client.release() }, () => {})
+      }, timeoutMs)
+    })
+    return await Promise.race([asked, limit]).finally(() => { clearTimeout(timer) })
+  }
+
   async function take (): Promise<PostgresClient> {
     for (;;) {
       let client: PostgresClient
       try {
-        client = await pool.connect()
+        client = await connect()
       } catch (error) {
         throw explain(error)
       }

@@ -22,8 +22,12 @@ type Reads = Pick<Transaction, 'sql'>
 /** How other replicas are told. */
 export interface News { channel: string, worker: string }
 
-export async function appendEvents ({ sql }: Reads, events: NewEvent[], { channel, worker }: News): Promise<number[]> {
-  const [row] = await sql('SELECT @.append_events($1, $2, $3, $4, $5)::text[] AS numbers, pg_notify($6, $7)', ...listsOf(events), channel, worker)
+export async function appendEvents ({ sql }: Reads, events: NewEvent[], { channel, worker }: News, timeoutMs: number): Promise<number[]> {
+  // One that waits for the lock longer than we wait for the answer would publish what was said to have failed. Set in the
+  // statement itself: a transaction would hold the lock over round trips, and no pooler takes it as a parameter of the start.
+  const [row] = await sql(`
+    SELECT @.append_events($1, $2, $3, $4, $5)::text[] AS numbers, pg_notify($6, $7)
+    FROM (SELECT set_config('lock_timeout', $8, true) AS set OFFSET 0) AS limited WHERE set IS NOT NULL`, ...listsOf(events), channel, worker, String(timeoutMs))
   return (row!.numbers as string[]).map(Number)
 }
 

@@ -152,6 +152,8 @@ export async function endJob (transaction: Transaction, tickets: Tickets, number
 
 /** Jobs that are queued without a ticket, which somebody deleted by hand, get another. */
 export async function restoreTickets (transaction: Transaction, tickets: Tickets, bossSchema: string): Promise<number> {
+  // For the reason given at claimJobs: right after a burst it would take a nested loop over both tables.
+  await transaction.sql('SET LOCAL enable_nestloop = off')
   const lost = await transaction.sql(`
     SELECT number, operation, ticket FROM @.jobs WHERE status = 'queued' AND ticket IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM ${bossSchema}.job WHERE job.id = jobs.ticket) ORDER BY number FOR UPDATE SKIP LOCKED`)

@@ -1,10 +1,12 @@
-import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
+import type { Lease, Store, StoreHost, StoreIdentity } from '../../work/store.ts'
 import { claimJobs, findDue } from './claim.ts'
-import { createConnection, type Connection } from './connection.ts'
+import { createConnection, type Connection, type Transaction } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg } from './dependencies.ts'
 import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
 import { StoreUnavailableError } from '../../errors.ts'
+import { explain } from './errors.ts'
+import { createHandedOut, type Claimed } from './handed-out.ts'
 import { endJob, findLost, listJobs, readJobs, reportProgress, restoreTickets, settleJobs, sweepJobs } from './jobs.ts'
 import { createListener, type Listener } from './listener.ts'
 import { assertMigrated, migrate } from './migrate.ts'
@@ -16,7 +18,7 @@ import { submitJobs } from './submit.ts'
 import { listSubscriptions, lockOperations, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { readLog, sweepEvents } from './topic-log.ts'
 import { createTickets, type Tickets } from './tickets.ts'
-import { createObserver, dropWorker, keepWorker, releaseWorker } from './workers.ts'
+import { createObserver, dropWorker, giveBackDeliveries, giveBackJobs, keepWorker, releaseWorker } from './workers.ts'
 
 /** All that there is between `open` and `close`. */
 interface Opened {
@@ -35,6 +37,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   const news = { channel: `${schema}.work`, worker }
   const observer = createObserver(worker)
   const queueLimit = createQueueLimit()
+  const heldJobs = createHandedOut()
+  const heldDeliveries = createHandedOut()
   let opened: Opened | undefined
 
   function now (): Opened {
@@ -55,7 +59,11 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       schema,
       notify: `NOTIFY "${news.channel}", '${worker}'`,
       timeoutMs,
-      onIdleLoss: (error) => { host.log.warn({ err: error }, 'an idle connection to PostgreSQL was lost') }
+      onIdleLoss (error) {
+        // The pool hangs its whole client on it, with the key that cancels its queries: not for any log.
+        if ('client' in error) Object.defineProperty(error, 'client', { enumerable: false })
+        host.log.warn({ err: explain(error) }, 'an idle connection to PostgreSQL was lost')
+      }
     })
     const tickets = createTickets(connection.boss, bossSchema, settings.migrate, settings.concurrency)
     const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
@@ -104,6 +112,23 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     })
   }
 
+  async function giveBack (what: string, free: (transaction: Transaction) => Promise<number>): Promise<void> {
+    const { host } = now()
+    const count = await write(async (transaction) => {
+      const count = await free(transaction)
+      if (count > 0) transaction.tell()
+      return count
+    })
+    if (count === 0) return
+    host.log.warn({ count }, `gave back ${what} of a claim that was made, and whose answer was lost`)
+    queueLimit.forget()
+  }
+
+  function dropLost (lost: Lease[]): Lease[] {
+    heldJobs.letGo(lost.map(fenceOf))
+    return lost
+  }
+
   async function recover (): Promise<number> {
     const { host: { clock, leaseMs } } = now()
     const workers = await sql('SELECT id, beat FROM @.workers').catch((error: unknown) => {
@@ -131,6 +156,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         opened.host.log.warn({ err: error }, 'the store was closed without giving back what it held')
       } finally {
         await letGo()
+        heldJobs.clear()
+        heldDeliveries.clear()
       }
     },
 
@@ -152,20 +179,23 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     async claim (request) {
       const { tickets } = now()
-      const { due, nextDueAt } = await findDue({ sql }, request)
-      if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
-      await tickets.prepare(due.map(({ operation }) => operation))
-      const jobs = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
-      queueLimit.forget()
-      return { jobs, nextDueAt }
+      const free = (known: Claimed[]): Promise<void> => giveBack('jobs', (transaction) => giveBackJobs(transaction, tickets, worker, known))
+      return await heldJobs.claim(free, async () => {
+        const { due, nextDueAt } = await findDue({ sql }, request)
+        if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
+        await tickets.prepare(due.map(({ operation }) => operation))
+        const jobs = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
+        queueLimit.forget()
+        return { jobs, nextDueAt }
+      }, ({ jobs }) => jobs.map(fenceOf))
     },
 
     async heartbeat (leases) {
       await keepWorker({ sql }, worker)
-      return await findLost({ sql }, leases, worker)
+      return dropLost(await findLost({ sql }, leases, worker))
     },
 
-    findLost: async (leases) => await findLost({ sql }, leases, worker),
+    findLost: async (leases) => dropLost(await findLost({ sql }, leases, worker)),
     progress: async (reports) => await write((transaction) => reportProgress(transaction, reports, worker)),
 
     async settle (settlements) {
@@ -176,6 +206,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         if (settlements.some(({ to }, index) => done[index] && ('endedAt' in to ? to.callback !== undefined : to.status === 'queued'))) transaction.tell()
         return done
       })
+      heldJobs.letGo(settlements.map(({ lease }) => fenceOf(lease)))
       queueLimit.forget()
       return done
     },
@@ -190,6 +221,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         if (answer?.ended) transaction.tell()
         return answer
       })
+      if (answer !== undefined) heldJobs.letGo([fenceOf(answer.job)])
       queueLimit.forget()
       return answer
     },
@@ -223,13 +255,16 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         const job = subscription.job === null ? undefined : await endJob(transaction, tickets, subscription.job, jobEnd)
         await removeSubscription(transaction, number, jobEnd.endedAt)
         transaction.tell()
-        return { job: subscription.job, ended: job?.ended ?? false }
+        return { job: subscription.job, ended: job?.ended ?? false, lease: job?.job }
       })
       queueLimit.forget()
-      return answer
+      if (answer === undefined) return undefined
+      const { lease, ...gone } = answer
+      if (lease !== undefined) heldJobs.letGo([fenceOf(lease)])
+      return gone
     },
 
-    publish: async (events) => await appendEvents({ sql }, events, news),
+    publish: async (events) => await appendEvents({ sql }, events, news, timeoutMs),
 
     publishIn: async (events, db) => {
       now()
@@ -255,14 +290,20 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     }),
 
     async claimDeliveries (request) {
-      const { found, nextDueAt } = await findDueDeliveries({ sql }, request)
-      if (!found) return { deliveries: [], nextDueAt }
-      return { deliveries: await write((transaction) => claimDeliveries(transaction, request, worker)), nextDueAt }
+      const free = (known: Claimed[]): Promise<void> => giveBack('callbacks', (transaction) => giveBackDeliveries(transaction, worker, known))
+      return await heldDeliveries.claim(free, async () => {
+        const { found, nextDueAt } = await findDueDeliveries({ sql }, request)
+        if (!found) return { deliveries: [], nextDueAt }
+        return { deliveries: await write((transaction) => claimDeliveries(transaction, request, worker)), nextDueAt }
+      }, ({ deliveries }) => deliveries.map(({ number, claim }) => ({ number, fence: claim })))
     },
 
     settleDeliveries: async (settlements) => {
       const { host: { clock } } = now()
-      return settlements.length === 0 ? [] : await write((transaction) => settleDeliveries(transaction, settlements, clock.now(), worker))
+      if (settlements.length === 0) return []
+      const outcomes = await write((transaction) => settleDeliveries(transaction, settlements, clock.now(), worker))
+      heldDeliveries.letGo(settlements.map(({ lease }) => ({ number: lease.number, fence: lease.claim })))
+      return outcomes
     },
 
     listDeliveries: async (filter) => await listDeliveries({ sql }, filter),
@@ -275,3 +316,5 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     })
   }
 }
+
+const fenceOf = ({ number, attempt }: Lease): Claimed => ({ number, fence: attempt })

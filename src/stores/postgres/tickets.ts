@@ -25,6 +25,8 @@ export interface Tickets {
   prepare (operations: string[]): Promise<void>
   /** @param waited Of work whose time has come: it goes first. */
   write (transaction: Transaction, tickets: Ticket[], waited?: boolean): Promise<void>
+  /** How many more of those that are limited in all replicas together may run. Until the end of the transaction nobody else claims of them. */
+  lockCapped (transaction: Transaction, operations: string[]): Promise<Map<string, number>>
   /** Claims tickets, oldest first; resolves to their ids. */
   fetch (transaction: Transaction, operation: string, limit: number): Promise<string[]>
   /** Claimed tickets that are free again, with the place in the queue that they had. */
@@ -64,11 +66,10 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
 
   async function write (transaction: Transaction, tickets: Ticket[], waited = false): Promise<void> {
     await each(tickets, async (queue, group) => {
-      const ids = await boss!.insert(queue, group.map(({ ticket, operation, number }) => ({
+      const ids = await boss!.insert(queue, group.map(({ ticket, number }) => ({
         id: ticket,
         data: { job: number },
-        priority: waited ? 1 : 0,
-        ...(limits.has(operation) ? { group: { id: operation } } : {})
+        priority: waited ? 1 : 0
       })), { ...db(transaction), returnId: true })
       // It skips in silence what it has already.
       if (ids?.length !== group.length) throw new Error(`pg-boss took ${ids?.length ?? 0} of ${group.length} tickets for ${queue}`)
@@ -135,11 +136,19 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
 
     write,
 
+    // Not by the groups of pg-boss: of those that there is room for it takes any, not the oldest.
+    async lockCapped (transaction, operations) {
+      const capped = operations.filter((operation) => limits.has(operation)).sort()
+      if (capped.length === 0) return new Map()
+      // Two that count at the same time would both find room. All at once and in one order, so that no two wait for each other.
+      await transaction.sql('SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) AS name', capped.map((operation) => `${schema}: running of ${operation}`))
+      const running = await transaction.sql('SELECT operation, count(*) AS count FROM @.jobs WHERE worker IS NOT NULL AND operation = ANY ($1) GROUP BY operation', capped)
+      const counts = new Map(running.map(({ operation, count }) => [operation, count as number]))
+      return new Map(capped.map((operation) => [operation, limits.get(operation)! - (counts.get(operation) ?? 0)]))
+    },
+
     async fetch (transaction, operation, limit) {
-      const cap = limits.get(operation)
-      // Two that count at the same time would both find room.
-      if (cap !== undefined) await transaction.sql('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', `${schema}: at most ${cap} of ${operation}`)
-      const jobs = await boss!.fetch(queueOf(operation), { ...db(transaction), batchSize: limit, ...(cap === undefined ? {} : { groupConcurrency: cap }) })
+      const jobs = await boss!.fetch(queueOf(operation), { ...db(transaction), batchSize: limit })
       return jobs.map(({ id }) => id)
     },
 

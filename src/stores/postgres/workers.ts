@@ -1,11 +1,13 @@
 import type { Transaction } from './connection.ts'
+import type { Claimed } from './handed-out.ts'
 import type { Ticket, Tickets } from './tickets.ts'
 
 interface Held extends Ticket { due_at: number | null }
 
 /** Shows the others that the worker moves. Whoever took it for dead removed its row, so it is put back. */
 export async function keepWorker ({ sql }: Pick<Transaction, 'sql'>, worker: string): Promise<void> {
-  await sql('INSERT INTO @.workers AS known (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET beat = known.beat + 1', worker)
+  // It begins anywhere: a row that came back at a beat that somebody saw long ago would look as if it had never moved.
+  await sql('INSERT INTO @.workers AS known (id, beat) VALUES ($1, (random() * 1e15)::bigint) ON CONFLICT (id) DO UPDATE SET beat = known.beat + 1', worker)
 }
 
 /** Whether the worker's row was still there, at that beat: from then on it is this transaction's to take from it. */
@@ -15,15 +17,44 @@ export async function dropWorker ({ change }: Transaction, worker: string, beat?
 
 /** Takes everything from a worker, `crashes` one higher. Resolves to how many jobs and deliveries that were. */
 export async function releaseWorker (transaction: Transaction, tickets: Tickets, worker: string): Promise<number> {
+  return await freeJobs(transaction, tickets, worker, [], 1) + await freeDeliveries(transaction, worker, [])
+}
+
+/** Takes from ourselves what a claim brought whose answer was lost: nobody has begun with it. Resolves to how many. */
+export async function giveBackJobs (transaction: Transaction, tickets: Tickets, worker: string, known: Claimed[]): Promise<number> {
+  // Waits for that claim, should its commit still be under way: it began with this row, too.
+  await keepWorker(transaction, worker)
+  return await freeJobs(transaction, tickets, worker, known, 0)
+}
+
+/** The same for deliveries. */
+export async function giveBackDeliveries (transaction: Transaction, worker: string, known: Claimed[]): Promise<number> {
+  await keepWorker(transaction, worker)
+  return await freeDeliveries(transaction, worker, known)
+}
+
+async function freeJobs (transaction: Transaction, tickets: Tickets, worker: string, except: Claimed[], crashes: number): Promise<number> {
   const { sql, change } = transaction
-  const held = await sql('SELECT number, operation, ticket, due_at FROM @.jobs WHERE worker = $1 ORDER BY number FOR UPDATE', worker) as unknown as Held[]
-  await change("UPDATE @.jobs SET worker = NULL, crashes = crashes + 1, ticket = CASE WHEN due_at IS NULL THEN ticket END, status = CASE WHEN due_at IS NULL THEN 'queued' ELSE status END WHERE worker = $1", worker)
+  const held = await sql(`
+    SELECT number, operation, ticket, due_at FROM @.jobs WHERE worker = $1
+      AND (number, attempt) NOT IN (SELECT * FROM unnest($2::bigint[], $3::int[])) ORDER BY number FOR UPDATE`, worker, ...listsOf(except)) as unknown as Held[]
+  if (held.length === 0) return 0
+  await change(`
+    UPDATE @.jobs SET worker = NULL, crashes = crashes + $2, ticket = CASE WHEN due_at IS NULL THEN ticket END,
+      status = CASE WHEN due_at IS NULL THEN 'queued' ELSE status END WHERE number = ANY ($1)`, held.map(({ number }) => number), crashes)
   await tickets.putBack(transaction, held.filter((job) => job.due_at === null))
   // One that was claimed at its deadline is due again by that time, which it kept, and gets a new ticket then.
   await tickets.remove(transaction, held.filter((job) => job.due_at !== null))
-  const deliveries = await change('UPDATE @.deliveries SET worker = NULL, due_at = 0 WHERE worker = $1', worker)
-  return held.length + deliveries
+  return held.length
 }
+
+async function freeDeliveries ({ change }: Transaction, worker: string, except: Claimed[]): Promise<number> {
+  return await change(`
+    UPDATE @.deliveries SET worker = NULL, due_at = 0 WHERE worker = $1
+      AND (number, claim) NOT IN (SELECT * FROM unnest($2::bigint[], $3::int[]))`, worker, ...listsOf(except))
+}
+
+const listsOf = (claimed: Claimed[]): [number[], number[]] => [claimed.map(({ number }) => number), claimed.map(({ fence }) => fence)]
 
 /** Watches the beats of the others, on our monotonic clock: whoever has not moved for the time of a lease is taken for dead. */
 export interface Observer {

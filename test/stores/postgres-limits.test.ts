@@ -1,0 +1,81 @@
+import t, { test } from 'tap'
+import type { ClaimedJob, ClaimRequest, JobRecord, Settlement, Store } from '../../src/work/store.ts'
+import { createReplicas } from '../helpers/replicas.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
+
+const start = Date.UTC(2026, 0, 1)
+const bake = (limit = 10): ClaimRequest => ({ operations: [{ operation: 'Bake', limit }], limit, now: start })
+const leaseOf = ({ number, attempt }: ClaimedJob): Settlement['lease'] => ({ number, attempt })
+const succeeded = (job: ClaimedJob): Settlement => ({ lease: leaseOf(job), to: { status: 'succeeded', result: null, endedAt: start, expiresAt: start } })
+
+async function accept (store: Store, operation = 'Bake'): Promise<number> {
+  const [outcome] = await store.submit([{ operation, owner: '', input: '{}', createdAt: start }], { maxQueued: 1000 })
+  return (outcome as { job: JobRecord }).job.number
+}
+
+test('under a limit of all replicas together the oldest go first', async (t) => {
+  const { open } = await createReplicas(t)
+  const options = { concurrency: { Bake: 2 } }
+  const [one, other] = [await open(options), await open(options)]
+  const accepted: number[] = []
+  for (let jobs = 0; jobs < 8; jobs++) accepted.push(await accept(one.store))
+  for (let rounds = 0; rounds < 4; rounds++) {
+    const { jobs } = await one.store.claim(bake())
+    t.same(jobs.map(({ number }) => number), accepted.splice(0, 2))
+    t.same((await other.store.claim(bake())).jobs, [], 'no more than two')
+    await one.store.settle(jobs.map(succeeded))
+  }
+})
+
+test('a deadline that passes while an operation is at its limit is kept afterwards', async (t) => {
+  const { open } = await createReplicas(t)
+  const { store } = await open({ concurrency: { Bake: 1 } })
+  const deferred = await accept(store)
+  const { jobs: [first] } = await store.claim(bake())
+  await store.settle([{ lease: leaseOf(first!), to: { status: 'running', deadline: start } }])
+  await accept(store)
+  const { jobs: [running] } = await store.claim({ ...bake(), now: start - 1 })
+  t.same((await store.claim(bake())).jobs, [])
+  await store.settle([succeeded(running!)])
+  t.match((await store.claim(bake())).jobs, [{ number: deferred, due: 'deadline' }])
+})
+
+test('a deadline that passes while something else has waited for longer comes right after it', async (t) => {
+  const { open } = await createReplicas(t)
+  const { store } = await open()
+  const again = await accept(store)
+  const deferred = await accept(store)
+  const { jobs: [one, two] } = await store.claim(bake())
+  await store.settle([
+    { lease: leaseOf(one!), to: { status: 'queued', dueAt: start, failures: 1 } },
+    { lease: leaseOf(two!), to: { status: 'running', deadline: start + 1 } }
+  ])
+  // It keeps its ticket, and its place before all that comes due later.
+  const { jobs: [retried] } = await store.claim(bake())
+  await store.settle([{ lease: leaseOf(retried!), to: { status: 'queued', dueAt: 0, failures: 2 } }])
+  const next = async (): Promise<ClaimedJob[]> => (await store.claim({ ...bake(1), now: start + 1 })).jobs
+  t.match(await next(), [{ number: again, due: 'run' }])
+  t.match(await next(), [{ number: deferred, due: 'deadline' }])
+})
+
+test('replicas that claim of several limited operations, each in another order, do not wait for each other', async (t) => {
+  const { server, open } = await createReplicas(t)
+  const deadlocks = async (): Promise<number> => Number((await server.pool.query('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()')).rows[0].deadlocks)
+  const options = { concurrency: { Bake: 100, Freeze: 100 } }
+  const replicas = [await open(options), await open(options)]
+  const before = await deadlocks()
+  const operations = [{ operation: 'Bake', limit: 1 }, { operation: 'Freeze', limit: 1 }]
+  for (let rounds = 0; rounds < 15; rounds++) {
+    for (const { operation } of [...operations, ...operations]) await accept(replicas[0]!.store, operation)
+    await Promise.all(replicas.map(async ({ store }, index) => {
+      const { jobs } = await store.claim({ operations: index === 0 ? operations : operations.toReversed(), limit: 2, now: start })
+      await store.settle(jobs.map(succeeded))
+    }))
+  }
+  // Counted when a connection ends.
+  for (const { store } of replicas) await store.close()
+  await new Promise((resolve) => { setTimeout(resolve, 300) })
+  t.equal(await deadlocks() - before, 0)
+})
