@@ -34,11 +34,15 @@ function encodeMultipart (parts: unknown[], type: string): { payload: Buffer, co
     return { head: `${lines.join('')}\r\n`, payload: Buffer.from(payload) }
   })
   const given = /boundary="?([^";]+)/i.exec(type)?.[1]
-  let boundary = given ?? 'part'
-  // One that stands in no part.
-  while (given === undefined && encoded.some(({ payload }) => payload.includes(boundary))) boundary += '-'.repeat(8) + String(boundary.length)
+  const boundary = given ?? unusedBoundary(encoded.map(({ payload }) => payload))
   const payload = Buffer.concat([...encoded.flatMap(({ head, payload }) => [Buffer.from(`--${boundary}\r\n${head}`), payload, Buffer.from('\r\n')]), Buffer.from(`--${boundary}--\r\n`)])
   return { payload, contentType: given === undefined ? `${type}; boundary=${boundary}` : type }
+}
+
+function unusedBoundary (payloads: Buffer[]): string {
+  let boundary = 'part'
+  while (payloads.some((payload) => payload.includes(boundary))) boundary += `-${boundary.length}`
+  return boundary
 }
 
 /** `queries` take the place of a query that the URI has already (engine 1.26). */
