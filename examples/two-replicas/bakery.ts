@@ -35,3 +35,12 @@ export async function openBakery (port: number, env: Record<string, string>): Pr
     }
   }
 }
+
+/** Those that a failure left: they would go on without a database, and keep this process from its end. */
+export async function endBakeries (): Promise<void> {
+  await Promise.all([...running].map(async (child) => {
+    const gone = once(child, 'exit')
+    child.kill('SIGKILL')
+    await gone
+  }))
+}

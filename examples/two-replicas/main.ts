@@ -6,7 +6,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { openBakery, type Bakery } from './bakery.ts'
+import { endBakeries, openBakery, type Bakery } from './bakery.ts'
 import { startDatabase } from './database.ts'
 import { openProxy } from './proxy.ts'
 import { call, expect, explain, follow, openWorkflow, seconds, show, until, type Workflow } from './talk.ts'
@@ -40,6 +40,7 @@ try {
     await playTriggers(workflow)
     await playKill(a, b, open, proxy.replicas)
   } finally {
+    await endBakeries()
     workflow.close()
     proxy.close()
     await database.stop()

@@ -208,3 +208,19 @@ for (const [name, transact] of Object.entries(libraries)) {
     t.same(await readOn(), [odd, 'second'])
   })
 }
+
+test('another user needs no more than the inbox to publish in its transactions', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open()
+  const user = `orders_${schema}`
+  await server.pool.query(`CREATE USER ${user} PASSWORD 'hunter2'; GRANT USAGE ON SCHEMA ${schema} TO ${user}; GRANT INSERT ON ${schema}.event_inbox TO ${user}`)
+  t.teardown(() => server.pool.query(`DROP OWNED BY ${user}; DROP USER ${user}`))
+  const client = new pg.Client({ connectionString: server.url.replace(/\/\/.*@/, `//${user}:hunter2@`) })
+  await client.connect()
+  await client.query('BEGIN')
+  await store.publishIn!([event('one')], client)
+  await client.query('COMMIT')
+  await client.end()
+  const [page] = await store.readLog([{ topic: 'orders', after: 0, limit: 9 }])
+  t.equal(page!.entries.length, 1)
+})

@@ -3,6 +3,8 @@ import Fastify from 'fastify'
 import pg from 'pg'
 import t, { test } from 'tap'
 import { fastifyLogicApps } from '../../src/index.ts'
+import { createConnection } from '../../src/stores/postgres/connection.ts'
+import type { PgModule, PostgresQuery } from '../../src/stores/postgres/dependencies.ts'
 import { migratePostgres, postgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/index.ts'
 import { checkPostgresOptions } from '../../src/stores/postgres/options.ts'
 import { migrations } from '../../src/stores/postgres/schema.ts'
@@ -176,4 +178,17 @@ test('jobs whose tickets somebody deleted have others when a replica starts', as
   const { logs } = await open()
   t.equal((await store.claim(claim)).jobs.length, 1)
   t.ok(logs.some(({ msg }) => msg.includes('without a ticket')))
+})
+
+test('once it is open pg-boss has 30 seconds for a statement, so that a close does not wait for longer', async (t) => {
+  const limits: (number | undefined)[] = []
+  const client = {
+    query: async ({ query_timeout: limit }: PostgresQuery) => { limits.push(limit); return { rows: [], rowCount: 0, command: '' } }, on () {}, removeListener () {}, release () {}
+  }
+  const pool = { connect: async () => client, end: async () => {}, on () {}, removeListener () {} }
+  const connection = createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, onIdleLoss () {} })
+  await connection.boss.executeSql('SELECT 1')
+  connection.opened()
+  await connection.boss.executeSql('SELECT 1')
+  t.same(limits, [900_000, 30_000])
 })

@@ -34,6 +34,8 @@ export interface Connection {
   take (): Promise<PostgresClient>
   /** For what pg-boss does on its own account. */
   boss: BossDatabase
+  /** pg-boss is installed: from now on it has less time. */
+  opened (): void
   close (): Promise<void>
 }
 
@@ -53,13 +55,16 @@ export interface ConnectionParts {
 const retryStates = ['40001', '40P01']
 const maxTries = 5
 const isAnyError = (): boolean => true
-/** For what pg-boss does on its own account: it installs itself, and rebuilds indexes. */
+/** For migrations, and for pg-boss while it installs itself. */
 const bossTimeoutMs = 900_000
+/** For what pg-boss does on its own account afterwards: a close waits for it. */
+const bossUpkeepMs = 30_000
 /** So that the server's own error comes first. */
 const graceMs = 1_000
 
 export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, onIdleLoss }: ConnectionParts): Connection {
   let closed = false
+  let bossLimitMs = bossTimeoutMs
   // Without a listener, a connection that breaks while it is idle, or in the same packet that says it is open, ends the process.
   const onConnect = (client: PostgresClient): void => { client.on('error', () => {}) }
   pool.on('error', onIdleLoss)
@@ -183,7 +188,8 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     patiently: (work) => retry(work, true),
     take,
     // pg-boss sends whole transactions as one text. When one fails half-way, its connection is left within it.
-    boss: { executeSql: async (text, values) => await use((client) => runFor(client, values === undefined ? { text } : { text, values }, bossTimeoutMs), isAnyError) },
+    boss: { executeSql: async (text, values) => await use((client) => runFor(client, values === undefined ? { text } : { text, values }, bossLimitMs), isAnyError) },
+    opened () { bossLimitMs = bossUpkeepMs },
 
     async close () {
       if (closed) return

@@ -71,6 +71,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     try {
       await (settings.migrate ? migrate : assertMigrated)(connection, schema, steps)
       await tickets.open(host)
+      connection.opened()
       await recoverTickets()
       await recover()
       await listener.start()
