@@ -89,6 +89,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   const runners = options.runners && tell === undefined ? createRunners() : undefined
 
   function createRunners () {
+    const sender = createCallbackSender(callbacks.guard, callbacks.signingSecrets, callbacks.dispatcher)
     const deliveries = createDeliveryRunner({
       store,
       clock,
@@ -97,7 +98,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
       policy: callbacks,
       deliveryIds,
       subscriptionIds,
-      sender: createCallbackSender(callbacks.guard, callbacks.signingSecrets, callbacks.dispatcher),
+      sender,
       operations: () => [...registry.callingBack],
       schedule: callbacks.scheduleSeconds,
       timeoutMs: toMs(callbacks.timeoutSeconds),
@@ -127,6 +128,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
       jobs: jobRunner,
       fanOut,
       deliveries,
+      prepare: async () => { if (registry.callingBack.size > 0) await sender.prepare() },
       storeChanged () {
         jobRunner.storeChanged()
         fanOut.wake()
@@ -196,6 +198,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   app.addHook('onReady', async () => {
     registry.complete()
     await connector.prepare()
+    await runners?.prepare()
     for (const runner of [runners?.jobs, runners?.fanOut, runners?.deliveries]) runner?.start()
   })
   app.addHook('preClose', async () => {

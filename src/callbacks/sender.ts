@@ -17,6 +17,8 @@ export interface CallbackRequest {
 
 /** Makes one HTTP attempt. */
 export interface CallbackSender {
+  /** Loads what sends, before the first attempt, whose time it would take. */
+  prepare (): Promise<void>
   /** Never rejects: what goes wrong is an answer without a status. */
   send (request: CallbackRequest, signal: AbortSignal): Promise<CallbackAnswer>
   close (): Promise<void>
@@ -37,8 +39,14 @@ const readAnswerBytes = 16_384
 export function createCallbackSender (guard: AddressGuard, signingSecrets: string[], dispatcher?: Dispatcher): CallbackSender {
   let own: Promise<Agent> | undefined
 
+  async function agentOf (): Promise<Dispatcher> {
+    if (dispatcher !== undefined) return dispatcher
+    own ??= createAgent()
+    return await own
+  }
+
   async function createAgent (): Promise<Agent> {
-    // With the first callback: it takes half of the time that this package takes to load.
+    // Where there are callbacks only: it takes half of the time that this package takes to load.
     const { Agent } = await import('undici')
     // The guard is asked when the socket connects, with the very address it connects to. No redirects: undici follows none.
     return new Agent({ connect: { lookup: guard.lookup, timeout: connectTimeoutMs }, connections: 64, pipelining: 1, keepAliveTimeout: 10_000 })
@@ -48,8 +56,7 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
     // A socket to an address asks no name server.
     if (!guard.isAllowedHost(url.hostname)) throw new ForbiddenAddressError('callbacks may not go to this address')
     const timestamp = String(Math.floor(now / 1000))
-    const agent = dispatcher ?? await (own ??= createAgent())
-    const answer = await agent.request({
+    const answer = await (await agentOf()).request({
       origin: `${url.protocol}//${url.hostname}:${url.port}`,
       // Byte for byte: the signature in the query covers it (rule 16).
       path: url.target,
@@ -72,6 +79,8 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
   }
 
   return {
+    prepare: async () => { await agentOf() },
+
     async send (request, signal) {
       const started = performance.now()
       let answer: Omit<CallbackAnswer, 'durationMs'>

@@ -46,6 +46,7 @@ export function createFakeSender (receive: Receiver = () => 200): FakeSender {
       const answer = typeof reply === 'number' ? { statusCode: reply } : reply
       return { statusCode: null, text: '', retryAfterMs: null, durationMs: 3, ...answer }
     },
+    async prepare () {},
     async close () { sender.closed = true }
   }
   return sender
