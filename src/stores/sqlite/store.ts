@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { realpathSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
 import { createConnection, type OpenDatabase, type Transaction } from './connection.ts'
 import {
@@ -14,11 +14,11 @@ import { makeKeyFile, readKeyFile } from './key-file.ts'
 import { createRecordCache } from './record-cache.ts'
 import { listSubscriptions, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { readLog, sweepEvents } from './topic-log.ts'
-import { hasOtherWorkers, holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
+import { holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
 
-/** How often we look whether another process wrote, and how often while there is none. */
+/** How often we look whether another process wrote, and how often at least the database itself is asked. */
 const watchMs = 500
-const watchAloneMs = 5_000
+const watchAnywayMs = 5_000
 
 /**
  * @param file An absolute path, or `:memory:`.
@@ -68,25 +68,25 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     if (queued !== undefined) queued.count += queuedChange
   }
 
-  function isAlone (): boolean {
-    try {
-      return !hasOtherWorkers(path, worker)
-    } catch {
-      // The folder cannot be read; the look at the database will say why.
-      return false
-    }
+  /** Changes with every commit, of ours too. The file that commits are appended to costs no statement to look at. */
+  function journalStamp (): string {
+    const stat = statSync(`${path}-wal`, { throwIfNoEntry: false })
+    return `${stat?.mtimeMs}:${stat?.size}`
   }
 
-  function watch (seen: string): void {
-    stopWatching = host.clock.after(isAlone() ? watchAloneMs : watchMs, () => {
-      let version = seen
+  function watch (seen: { version: string, stamp: string, at: number }): void {
+    stopWatching = host.clock.after(watchMs, () => {
+      let now = seen
       try {
-        version = connection.dataVersion()
+        const stamp = journalStamp()
+        const at = host.clock.monotonic()
+        // Two commits of one tick of the file system's clock look the same.
+        if (stamp !== seen.stamp || at - seen.at >= watchAnywayMs) now = { version: connection.dataVersion(), stamp, at }
       } catch (error) {
         host.log.warn({ err: error }, 'cannot look for work of other processes; trying again')
       }
-      if (version !== seen) host.wake()
-      watch(version)
+      if (now.version !== seen.version) host.wake()
+      watch(now)
     })
   }
 
@@ -130,7 +130,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
         return transaction.sql('SELECT id_key, has_key_file FROM store').get() as { id_key: Uint8Array, has_key_file: number }
       })
       await recover()
-      if (shared) watch(connection.dataVersion())
+      if (shared) watch({ version: connection.dataVersion(), stamp: '', at: host.clock.monotonic() })
       return { idKey: row.id_key, localSecret: () => localSecret(row.has_key_file === 1) }
     } catch (error) {
       letGo()

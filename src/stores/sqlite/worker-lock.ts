@@ -67,16 +67,6 @@ export function isWorkerGone (database: string, worker: string): boolean {
   return true
 }
 
-/** Whether another process has the database open, or had and was killed. */
-export function hasOtherWorkers (database: string, worker: string): boolean {
-  const [prefix, own] = [fileOf(database, ''), fileOf(database, worker)]
-  const folder = dirname(prefix)
-  return readdirSync(folder).some((name) => {
-    const file = join(folder, name)
-    return file.startsWith(prefix) && !file.endsWith('-journal') && file !== own
-  })
-}
-
 /** Files of processes killed before the database knew them: nobody else would ever look. */
 function removeStrays (database: string): void {
   const prefix = fileOf(database, '')
