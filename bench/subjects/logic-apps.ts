@@ -9,6 +9,7 @@ import { Type } from 'typebox'
 import logicApps from '../../src/index.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { systemClock } from '../../src/work/clock.ts'
 import type { Store, StoreHost } from '../../src/work/store.ts'
 import { engineHeaders, newOrder, orderSchema, type Order } from './order.ts'
 import { serve } from './subject.ts'
@@ -28,7 +29,6 @@ export interface LogicAppsConfig {
 }
 
 const log: StoreHost['log'] = { debug () {}, info () {}, warn (...values: unknown[]) { console.error(...values) }, error (...values: unknown[]) { console.error(...values) }, child: () => log }
-const clock: StoreHost['clock'] = { now: () => Date.now(), monotonic: () => performance.now(), after: (ms, callback) => { const timer = setTimeout(callback, ms); return () => { clearTimeout(timer) } } }
 const batch = 1000
 
 await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = true, concurrency = 500, counting = false, held = false }) => {
@@ -105,7 +105,7 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
   /** Straight into the store, thousands at a time. */
   const withStore = async (work: (store: Store) => Promise<void>): Promise<void> => {
     const prepared = makeStore()
-    await prepared.open({ clock, log, leaseMs: 600_000, deliveryRetentionMs: 1e9, wake () {} })
+    await prepared.open({ clock: systemClock, log, leaseMs: 600_000, deliveryRetentionMs: 1e9, wake () {} })
     try {
       await work(prepared)
     } finally {
