@@ -24,7 +24,7 @@ const help = `What durability and the contract cost, beside what one could take 
   npm run bench -- [OPTIONS]
 
   --only NAME     one row; several with commas
-  --seconds N     how long a measurement takes (2)
+  --seconds N     how long a measurement takes (1)
   --rounds N      how often each is measured (5)
   --quick         a moment and small sizes for each: shows that the bench runs, and nothing else
   --json          the table as JSON on stdout
@@ -37,7 +37,7 @@ ${rows.map(({ name, about }) => `  ${name.padEnd(4)} ${about}`).join('\n')}
 
 async function main (): Promise<void> {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, seconds: { type: 'string', default: '2' }, rounds: { type: 'string', default: '5' }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } }
+    options: { only: { type: 'string' }, seconds: { type: 'string', default: '1' }, rounds: { type: 'string', default: '5' }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } }
   })
   if (values.help === true) {
     console.log(help)

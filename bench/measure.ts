@@ -1,5 +1,5 @@
 import autocannon, { type Client, type Request } from 'autocannon'
-import { engineHeaders, newOrder } from './subjects/order.ts'
+import { engineHeaders, newOrder, newRunId } from './subjects/order.ts'
 
 /** What of two things is told: the median of the ratios of the rounds, and the lowest and highest of them. */
 export interface Comparison { ours: number, theirs: number, ratio: number, low: number, high: number }
@@ -41,13 +41,12 @@ async function load (origin: string, statuses: number[], seconds: number, option
 }
 
 const json = { 'content-type': 'application/json' }
-let runs = 0
 
 /** Starts of orders. @param asEngine With the engine's headers, other ones each time. */
 export function accept (origin: string, seconds: number, asEngine = false): Promise<number> {
   const request: Request = { method: 'POST', path: '/orders', headers: json, body: JSON.stringify(newOrder()) }
   if (asEngine) {
-    request.setupRequest = (given) => ({ ...given, headers: { ...json, ...engineHeaders(`08585${process.pid}${runs++}`) } })
+    request.setupRequest = (given) => ({ ...given, headers: { ...json, ...engineHeaders(newRunId()) } })
   }
   return load(origin, [202], seconds, { requests: [request] })
 }

@@ -52,7 +52,7 @@ export const drain: Row = {
       await preparing.call('prepareQueued', count)
       await preparing.stop()
       await analyze()
-      const working = await startSubject('logic-apps.ts', { url, schema, concurrency: 1000, held: true })
+      const working = await startSubject('logic-apps.ts', { url, schema, concurrency: 3000, held: true })
       const began = performance.now()
       await working.call('drain', count)
       const rate = count / (performance.now() - began) * 1000

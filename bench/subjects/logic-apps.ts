@@ -11,7 +11,7 @@ import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { systemClock } from '../../src/work/clock.ts'
 import type { Store, StoreHost } from '../../src/work/store.ts'
-import { engineHeaders, newOrder, orderSchema, type Order } from './order.ts'
+import { engineHeaders, newOrder, newRunId, orderSchema, type Order } from './order.ts'
 import { serve } from './subject.ts'
 
 export interface LogicAppsConfig {
@@ -89,10 +89,8 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
   app.pollingTrigger('/triggers/readings', { schema: { operationId: 'PollReadings' }, topic })
   app.webhookTrigger('/hooks/readings', { schema: { operationId: 'OnReading' }, topic })
 
-  let runs = 0
-  const run = `0858${process.pid}${Date.now().toString(36)}`
   const start = async (order: Order): Promise<string> => {
-    const answer = await app.inject({ method: 'POST', url: '/orders', payload: order, headers: engineHeaders(`${run}${runs++}`) })
+    const answer = await app.inject({ method: 'POST', url: '/orders', payload: order, headers: engineHeaders(newRunId()) })
     if (answer.statusCode !== 202) throw new Error(`${answer.statusCode} ${answer.body}`)
     return new URL(answer.headers.location as string).pathname
   }

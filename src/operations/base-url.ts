@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { LoopbackBaseUrlError, InvalidRequestError } from '../errors.ts'
 import { baseUrlOf, isLoopback, parseBaseUrl } from '../protocol/location.ts'
+import { createRecent, type Recent } from '../protocol/recent.ts'
 import type { Role } from './generated-route.ts'
 
 /** @param role What the URL is for: `status` for a `Location`, `operation` for an `Operation-Location`. */
@@ -9,8 +10,9 @@ export type BaseUrl = (request: FastifyRequest, role: Role) => string
 /** What stands before the paths of the URLs we hand out: see the `baseUrl` option and design 3.8. */
 export function createBaseUrl (configured: string | BaseUrl | undefined): BaseUrl {
   if (typeof configured === 'string') return () => configured
+  const known = createRecent<string>(1000)
   const derive: BaseUrl = configured === undefined
-    ? deriveBaseUrl
+    ? (request) => deriveBaseUrl(request, known)
     : (request, role) => parseBaseUrl(configured(request, role), 'the result of baseUrl()')
   return (request, role) => {
     const baseUrl = derive(request, role)
@@ -20,16 +22,21 @@ export function createBaseUrl (configured: string | BaseUrl | undefined): BaseUr
   }
 }
 
-function deriveBaseUrl (request: FastifyRequest): string {
+function deriveBaseUrl (request: FastifyRequest, known: Recent<string>): string {
   const trusted = trustsPeer(request)
-  const baseUrl = baseUrlOf({
+  const address = {
     protocol: request.protocol,
     host: request.host,
     port: trusted ? lastOf(request.headers['x-forwarded-port']) : undefined,
     prefix: trusted ? lastOf(request.headers['x-forwarded-prefix']) : undefined
-  })
+  }
+  // No header holds a line break.
+  const key = `${address.protocol}\n${address.host}\n${address.port}\n${address.prefix}`
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const baseUrl = baseUrlOf(address)
   if (baseUrl === undefined) throw new InvalidRequestError('the Host header, or what the proxy in front says of it, is no host name')
-  return baseUrl
+  return known.set(key, baseUrl)
 }
 
 /**

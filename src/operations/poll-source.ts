@@ -25,7 +25,7 @@ export function createPollSource ({ operationId, start, poll, upgradeState, time
   async function call (name: string, { query, params, log, leftOf, caller }: TriggerPoll, work: (context: object) => unknown): Promise<unknown> {
     try {
       // One time for all calls of a request: the engine waits for their sum.
-      return await calls.run(leftOf(timeoutMs), caller, (signal) => work({ query, params, log, signal }))
+      return await calls.run(leftOf(timeoutMs), caller(), (signal) => work({ query, params, log, signal }))
     } catch (thrown) {
       return refuse(`${name}() failed`, { cause: errorOf(thrown) })
     }

@@ -124,12 +124,16 @@ function urlOf (baseUrl: string, { target, place }: TriggerRequest, state: unkno
 }
 
 /** Aborts when the connection closes before the answer is out. */
-function callerOf ({ raw }: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  const leave = (): void => { if (!raw.writableFinished) controller.abort(new Error('the caller left before it was answered')) }
-  if (raw.destroyed) leave()
-  else raw.once('close', leave)
-  return controller.signal
+function callerOf ({ raw }: FastifyReply): () => AbortSignal {
+  let controller: AbortController | undefined
+  const leave = (): void => { if (!raw.writableFinished) controller!.abort(new Error('the caller left before it was answered')) }
+  return () => {
+    if (controller !== undefined) return controller.signal
+    controller = new AbortController()
+    if (raw.destroyed) leave()
+    else raw.once('close', leave)
+    return controller.signal
+  }
 }
 
 const stateSchema = { type: 'string', title: 'Trigger state', description: 'How far the caller has come. It stands in the Location that the poll before was answered with: leave it alone.' }

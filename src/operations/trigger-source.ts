@@ -10,8 +10,8 @@ export interface TriggerPoll {
   limit: number
   /** How much is left of a time that began with the request, in milliseconds. */
   leftOf: (ms: number) => number
-  /** Aborts when the caller has left. */
-  caller: AbortSignal
+  /** Aborts when the caller has left. Made when it is asked for: most polls never do. */
+  caller: () => AbortSignal
 }
 
 /** Where the items of a polling trigger come from. */

@@ -28,7 +28,16 @@ export function idempotencyOf (headers: IncomingHttpHeaders, operation: string, 
   const actionTrackingId = headers['x-ms-action-tracking-id']
   if (typeof actionTrackingId !== 'string' || actionTrackingId === '') return undefined
   const fingerprint = digest([request])
-  return { key: digest([operation, owner, 'x-ms-action-tracking-id', actionTrackingId, fingerprint]), fingerprint }
+  return { key: placeOf(headers) + digest([operation, owner, 'x-ms-action-tracking-id', actionTrackingId, fingerprint]), fingerprint }
+}
+
+/**
+ * Runs of one moment have ids that begin alike (`08585…`, engine 5.3). With that in front, keys of one moment are
+ * neighbours in the store's index, and a commit of fifty changes a few of its pages instead of fifty: it takes half the
+ * time. A repeat is of the same run.
+ */
+function placeOf (headers: IncomingHttpHeaders): string {
+  return /^\d{8,16}/.exec(String(headers['x-ms-workflow-run-id']))?.[0] ?? ''
 }
 
 /** 128 bits of SHA-256. Lengths are hashed too, so that no two lists of parts read alike. */

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createRecent } from './recent.ts'
 
 /*
  * Two names for one record. The **id** is public: it stands in logs, lists and bodies and is the record's row number,
@@ -6,6 +7,9 @@ import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync
  * holds it may poll and cancel (a capability URL). Both are computed, so that accepting work writes no random key, and
  * a genuine token is known without a read.
  */
+
+/** An engine asks for the same job again and again, and a MAC and a cipher are a tenth of what a poll costs. */
+const maxRecent = 20_000
 
 /** What an id encodes. The time tells a record from a later one that took its number, after a restored backup. */
 export interface RecordName {
@@ -35,6 +39,17 @@ export function createIdCodec (key: Uint8Array, kind: RecordKind): IdCodec {
   const cipher = createCipheriv('aes-128-ecb', key, null).setAutoPadding(false)
   const decipher = createDecipheriv('aes-128-ecb', key, null).setAutoPadding(false)
   const block = Buffer.alloc(16)
+  const decoded = createRecent<RecordName>(maxRecent)
+
+  function decode (id: string): RecordName | undefined {
+    const bytes = id.length === idLength ? Buffer.from(id, 'base64url') : undefined
+    // Base64 has several spellings of the same bytes; only one of them was issued.
+    if (bytes?.length !== 16 || bytes.toString('base64url') !== id) return undefined
+    const plain = decipher.update(bytes)
+    if (plain[0] !== kindByte || plain[13] !== 0 || plain[14] !== 0 || plain[15] !== 0) return undefined
+    return decoded.set(id, { number: plain.readUIntBE(1, 6), createdAt: plain.readUIntBE(7, 6) })
+  }
+
   return {
     encode ({ number, createdAt }) {
       block.fill(0)
@@ -43,14 +58,7 @@ export function createIdCodec (key: Uint8Array, kind: RecordKind): IdCodec {
       block.writeUIntBE(createdAt, 7, 6)
       return cipher.update(block).toString('base64url')
     },
-    decode (id) {
-      const bytes = id.length === idLength ? Buffer.from(id, 'base64url') : undefined
-      // Base64 has several spellings of the same bytes; only one of them was issued.
-      if (bytes?.length !== 16 || bytes.toString('base64url') !== id) return undefined
-      const plain = decipher.update(bytes)
-      if (plain[0] !== kindByte || plain[13] !== 0 || plain[14] !== 0 || plain[15] !== 0) return undefined
-      return { number: plain.readUIntBE(1, 6), createdAt: plain.readUIntBE(7, 6) }
-    }
+    decode: (id) => decoded.get(id) ?? decode(id)
   }
 }
 
@@ -68,8 +76,7 @@ export function createTokenSigner (secrets: (string | Uint8Array)[]): TokenSigne
   const keys = secrets.map((secret) => createSecretKey(new Uint8Array(
     hkdfSync('sha256', secret, '', 'fastify-logic-apps capability URL', 32))))
   const mac = (key: (typeof keys)[number], id: string): string => createHmac('sha256', key).update(id).digest('base64url').slice(0, 22)
-  // An engine asks for the same job again and again, and a MAC is a tenth of what a poll costs.
-  const [signed, verified] = [createRecent(), createRecent()]
+  const [signed, verified] = [createRecent<string>(maxRecent), createRecent<string>(maxRecent)]
   return {
     sign: (id) => signed.get(id) ?? signed.set(id, id + mac(keys[0]!, id)),
     verify (token) {
@@ -79,22 +86,6 @@ export function createTokenSigner (secrets: (string | Uint8Array)[]): TokenSigne
       const id = token.slice(0, idLength)
       const given = Buffer.from(token.slice(idLength))
       return keys.some((key) => given.length === idLength && timingSafeEqual(given, Buffer.from(mac(key, id)))) ? verified.set(token, id) : undefined
-    }
-  }
-}
-
-const maxRecent = 20_000
-
-/** The last texts that were found for others. */
-function createRecent (): { get (key: string): string | undefined, set (key: string, value: string): string } {
-  // A Map keeps insertion order: the first entry is the one put in the longest ago.
-  const values = new Map<string, string>()
-  return {
-    get: (key) => values.get(key),
-    set (key, value) {
-      if (values.size >= maxRecent) values.delete(values.keys().next().value!)
-      values.set(key, value)
-      return value
     }
   }
 }

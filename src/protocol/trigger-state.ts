@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hash, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createRecent } from './recent.ts'
 
 /*
  * A polling trigger keeps nothing of those who poll it: how far each has come stands in the URL that it is told to poll
@@ -32,6 +33,8 @@ const version = 1
 const sizes = { mac: 16, query: 8 }
 /** Longer than any that fits into a URL that we hand out: nothing of it is worth computing. */
 const maxLength = 2000
+/** While there is nothing new, a trigger is polled with the same state again and again. */
+const maxRecent = 5_000
 
 /**
  * Layout, in base64url: version (1 byte), synthetic IV (16), cipher text. The IV is an HMAC over the plain text and what
@@ -51,27 +54,48 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
     .update(`${version}:${Buffer.byteLength(trigger)}:${trigger}`).update(plain).digest().subarray(0, sizes.mac)
   const digestOf = ({ query }: TriggerPlace): Buffer => hash('sha256', query, 'buffer').subarray(0, sizes.query)
 
+  const [sealed, opened] = [createRecent<string>(maxRecent), createRecent<string>(maxRecent)]
+  const keyOf = ({ trigger, query }: TriggerPlace, text: string): string => `${trigger.length},${query.length}:${trigger}${query}${text}`
+
+  function sealText (place: TriggerPlace, text: string): string {
+    const plain = Buffer.concat([digestOf(place), Buffer.from(text)])
+    const iv = ivOf(keys[0]!, place, plain)
+    const cipher = createCipheriv('aes-256-ctr', keys[0]!.cipher, iv)
+    return Buffer.concat([Buffer.of(version), iv, cipher.update(plain), cipher.final()]).toString('base64url')
+  }
+
+  /** The JSON text of what `open` gives, so that nobody changes what another is given. */
+  function openText (text: string, place: TriggerPlace): string | undefined {
+    const bytes = Buffer.from(text, 'base64url')
+    const body = bytes.subarray(1 + sizes.mac)
+    // Base64 has several spellings of the same bytes; only one of them was handed out.
+    if (bytes[0] !== version || body.length <= sizes.query || bytes.toString('base64url') !== text) return undefined
+    const iv = bytes.subarray(1, 1 + sizes.mac)
+    for (const key of keys) {
+      const decipher = createDecipheriv('aes-256-ctr', key.cipher, iv)
+      const plain = Buffer.concat([decipher.update(body), decipher.final()])
+      if (!timingSafeEqual(iv, ivOf(key, place, plain))) continue
+      return `{"state":${plain.toString('utf8', sizes.query)},"isOfQuery":${timingSafeEqual(plain.subarray(0, sizes.query), digestOf(place))}}`
+    }
+    return undefined
+  }
+
   return {
     seal (place, state) {
-      const plain = Buffer.concat([digestOf(place), Buffer.from(JSON.stringify(state))])
-      const iv = ivOf(keys[0]!, place, plain)
-      const cipher = createCipheriv('aes-256-ctr', keys[0]!.cipher, iv)
-      return Buffer.concat([Buffer.of(version), iv, cipher.update(plain), cipher.final()]).toString('base64url')
+      const text = JSON.stringify(state)
+      const key = keyOf(place, text)
+      return sealed.get(key) ?? sealed.set(key, sealText(place, text))
     },
     open (text, place) {
       if (text.length > maxLength) return undefined
-      const bytes = Buffer.from(text, 'base64url')
-      const body = bytes.subarray(1 + sizes.mac)
-      // Base64 has several spellings of the same bytes; only one of them was handed out.
-      if (bytes[0] !== version || body.length <= sizes.query || bytes.toString('base64url') !== text) return undefined
-      const iv = bytes.subarray(1, 1 + sizes.mac)
-      for (const key of keys) {
-        const decipher = createDecipheriv('aes-256-ctr', key.cipher, iv)
-        const plain = Buffer.concat([decipher.update(body), decipher.final()])
-        if (!timingSafeEqual(iv, ivOf(key, place, plain))) continue
-        return { state: JSON.parse(plain.toString('utf8', sizes.query)) as unknown, isOfQuery: timingSafeEqual(plain.subarray(0, sizes.query), digestOf(place)) }
+      const key = keyOf(place, text)
+      let known = opened.get(key)
+      if (known === undefined) {
+        known = openText(text, place)
+        if (known === undefined) return undefined
+        opened.set(key, known)
       }
-      return undefined
+      return JSON.parse(known) as OpenedState
     }
   }
 }

@@ -9,20 +9,38 @@ interface Waiting<Item, Result> {
  * so that fifty concurrent requests share one commit. `setImmediate`, since a microtask would never find company: the
  * requests of a turn are parsed one by one with the microtask queue emptied in between.
  *
+ * While `maxRuns` calls are under way, what is asked waits, and goes together too: where a commit takes longer than a
+ * turn, as it does over a network, each is shared by all that came during the last.
+ *
  * @param run Gives one result for each item, in order. When it rejects, so do all.
  */
-export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, maxItems = 500): (item: Item) => Promise<Result> {
+export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, { maxItems = 500, maxRuns = 2 }: { maxItems?: number, maxRuns?: number } = {}): (item: Item) => Promise<Result> {
   const waiting: Waiting<Item, Result>[] = []
+  let runs = 0
+  let isDue = false
+
+  function flushSoon (): void {
+    if (isDue || runs >= maxRuns || waiting.length === 0) return
+    isDue = true
+    setImmediate(flush)
+  }
 
   function flush (): void {
+    isDue = false
     const batch = waiting.splice(0, maxItems)
-    if (waiting.length > 0) setImmediate(flush)
+    runs++
     run(batch.map(({ item }) => item)).then(
-      (results) => batch.forEach(({ resolve }, index) => resolve(results[index]!)),
-      (error: unknown) => batch.forEach(({ reject }) => reject(error)))
+      (results) => { batch.forEach(({ resolve }, index) => resolve(results[index]!)) },
+      (error: unknown) => { batch.forEach(({ reject }) => reject(error)) }
+    ).finally(() => {
+      runs--
+      flushSoon()
+    })
+    flushSoon()
   }
 
   return (item) => new Promise((resolve, reject) => {
-    if (waiting.push({ item, resolve, reject }) === 1) setImmediate(flush)
+    waiting.push({ item, resolve, reject })
+    flushSoon()
   })
 }

@@ -153,14 +153,14 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     const cancelTimeout = clock.after(operation.timeoutMs, () => {
       controller.abort(new JobTimedOutReason(`the attempt took longer than ${operation.timeoutMs} ms`))
     })
-    const aborted = new Promise<Outcome>((resolve) => {
+    return await new Promise<Outcome>((resolve) => {
       signal.addEventListener('abort', () => { resolve({ thrown: signal.reason }) }, { once: true })
-    })
-    const handled = (async () => await operation.handler(job))().then(
-      (returned): Outcome => ({ returned }),
-      // Whatever a handler throws once its signal fired, the signal is the reason.
-      (error: unknown): Outcome => ({ thrown: signal.aborted ? signal.reason : error }))
-    return await Promise.race([handled, aborted]).finally(cancelTimeout)
+      const handled = (async () => await operation.handler(job))()
+      handled.then(
+        (returned) => { resolve({ returned }) },
+        // Whatever a handler throws once its signal fired, the signal is the reason.
+        (error: unknown) => { resolve({ thrown: signal.aborted ? signal.reason : error }) })
+    }).finally(cancelTimeout)
   }
 
   async function reportProgress ({ id, lease, controller }: ActiveAttempt, percentComplete: number, message: string): Promise<void> {

@@ -51,9 +51,17 @@ export interface TopicLog {
 /** With a filter; without one no more are read than are given. Their bodies are in memory all at once. */
 const pageSize = 250
 
+const keyOf = ({ topic, after, notBefore, limit }: LogRequest): string => `${after} ${notBefore} ${limit} ${topic}`
+
 /** Reads the logs of topics. Changes nothing: the same question is answered with the same entries, and newer ones behind them. */
 export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'>, clock: Clock }): TopicLog {
-  const readPage = createBatcher((requests: LogRequest[]) => store.readLog(requests))
+  const readPage = createBatcher(async (requests: LogRequest[]) => {
+    // Many wait at the same place, most of them at the end: what they ask at once is read once.
+    const different = new Map(requests.map((request) => [keyOf(request), request]))
+    const pages = await store.readLog([...different.values()])
+    const pageOf = new Map([...different.keys()].map((key, index) => [key, pages[index]!]))
+    return requests.map(keyOf).map((key) => pageOf.get(key)!)
+  })
 
   /** The first page from a place, wherever that is by now. */
   async function readFrom ({ topic, place, maxAgeMs }: LogReadRequest, limit: number): Promise<LogPage & { gap: GapReason | undefined }> {

@@ -68,3 +68,13 @@ test('no two lists of parts read alike', async (t) => {
   const moved = [['ab', 'c', 'd'], ['a', 'bc', 'd'], ['a', 'b', 'cd'], ['', 'abc', 'd'], ['abc', '', 'd'], ['1:a', 'b', 'cd'], ['a1:b', '', 'cd']] as const
   t.equal(new Set(moved.map(([operation, owner, value]) => keyOf({ header: 'idempotency-key', operation, owner, value }))).size, moved.length)
 })
+
+test('keys of one moment are neighbours: they begin like the id of the run (engine 5.3)', async (t) => {
+  const keyOf = (run: string | undefined, action: string): string =>
+    idempotencyOf({ 'x-ms-action-tracking-id': action, ...(run === undefined ? {} : { 'x-ms-workflow-run-id': run }) }, 'BakeCake', 'o', body)!.key
+  const run = '08585287554177334956853859655CU00'
+  t.match(keyOf(run, 'a'), /^0858528755417733[\w-]{22}$/)
+  t.equal(keyOf(run, 'a'), keyOf(run, 'a'))
+  t.not(keyOf(run, 'a'), keyOf(run, 'b'))
+  for (const odd of [undefined, '', 'run', '1234567', '-'.repeat(200), "0858'; --"]) t.equal(keyOf(odd, 'a'), keyOf(undefined, 'a'), 'what does not begin so adds nothing')
+})

@@ -95,3 +95,13 @@ test('parts of a place cannot be moved into one another', (t) => {
   for (const trigger of ['a', 'abc', 'b', '', '2:ab']) t.equal(states.open(sealed, { trigger, query: 'c' }), undefined)
   t.end()
 })
+
+test('a state that is asked for again comes back new, whatever became of the one before', async (t) => {
+  const text = states.seal(place, { seen: ['a'] })
+  const first = states.open(text, place)!
+  ;(first.state as { seen: string[] }).seen.push('b')
+  first.isOfQuery = false
+  t.same(states.open(text, place), { state: { seen: ['a'] }, isOfQuery: true })
+  t.equal(states.open(text, { ...place, trigger: '["PollCakes",{}]' }), undefined, 'and not for another trigger')
+  t.same(states.open(text, { ...place, query: '["a","2"]' }), { state: { seen: ['a'] }, isOfQuery: false })
+})

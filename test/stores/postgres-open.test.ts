@@ -186,9 +186,78 @@ test('once it is open pg-boss has 30 seconds for a statement, so that a close do
     query: async ({ query_timeout: limit }: PostgresQuery) => { limits.push(limit); return { rows: [], rowCount: 0, command: '' } }, on () {}, removeListener () {}, release () {}
   }
   const pool = { connect: async () => client, end: async () => {}, on () {}, removeListener () {} }
-  const connection = createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, onIdleLoss () {} })
+  const connection = createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {} })
   await connection.boss.executeSql('SELECT 1')
   connection.opened()
   await connection.boss.executeSql('SELECT 1')
   t.same(limits, [900_000, 30_000])
+})
+
+function createFakeConnection (pipeline: boolean) {
+  const asked: string[] = []
+  const client = {
+    pipeline,
+    async query ({ text }: PostgresQuery) {
+      asked.push(text.split(';', 1)[0]!)
+      if (text === 'SELECT fails') throw Object.assign(new Error('no'), { code: '22012', severity: 'ERROR' })
+      return { rows: [], rowCount: 0, command: '' }
+    },
+    on () {},
+    removeListener () {},
+    release () {}
+  }
+  const pool = { connect: async () => client, end: async () => {}, on () {}, removeListener () {} }
+  return { asked, connection: createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {} }) }
+}
+
+for (const pipeline of [true, false]) {
+  test(`of statements asked for at once none runs behind the ROLLBACK of one that failed, ${pipeline ? 'pipelined' : 'one by one'}`, async (t) => {
+    const { asked, connection } = createFakeConnection(pipeline)
+    let later: Promise<unknown> | undefined
+    await t.rejects(connection.write(async ({ sql }) => {
+      const work = async (): Promise<void> => {
+        await sql('SELECT 1')
+        await new Promise((resolve) => { setImmediate(resolve) })
+        await sql('SELECT later')
+      }
+      later = work()
+      await Promise.all([sql('SELECT fails'), later])
+    }), { message: 'no' })
+    await t.rejects(later!)
+    t.equal(asked.at(-1), 'ROLLBACK')
+    t.notOk(asked.includes('SELECT later'))
+  })
+}
+
+test('statements that are asked often are prepared, and none where that is turned off', async (t) => {
+  const { server, open } = await createReplicas(t)
+  for (const preparedStatements of [true, false]) {
+    const names: (string | undefined)[] = []
+    let underWay = 0
+    let most = 0
+    class Client extends pg.Client {
+      override query (...values: unknown[]): never {
+        const [query] = values as [{ name?: string }]
+        names.push(query.name)
+        most = Math.max(most, ++underWay)
+        const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown> | undefined
+        answer?.then(() => { underWay-- }, () => { underWay-- })
+        return answer as never
+      }
+    }
+    const pool = new pg.Pool({ connectionString: server.url, max: 4, Client })
+    t.teardown(() => pool.end())
+    const { store } = await open({ pool, preparedStatements })
+    for (let times = 0; times < 3; times++) {
+      await store.submit([{ operation: 'Bake', owner: '', input: '{}', createdAt: start }], { maxQueued: 10 })
+      underWay = most = 0
+      const { jobs } = await store.claim({ operations: [{ operation: 'Bake', limit: 9 }], limit: 9, now: start })
+      t.same(await store.settle(jobs.map(({ number, attempt }) => ({ lease: { number, attempt }, to: { status: 'succeeded', result: null, endedAt: start, expiresAt: start } }))), [true])
+      t.equal(most, 1, 'a pool that does not pipeline is asked for one statement at a time')
+    }
+    const prepared = names.filter((name) => name !== undefined)
+    t.equal(prepared.length > 0, preparedStatements)
+    t.ok(prepared.every((name) => /^logic_apps_[\da-f]{20}$/.test(name)))
+    await store.close()
+  }
 })

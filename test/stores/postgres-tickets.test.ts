@@ -51,3 +51,17 @@ test('every job that may run has one ticket, every other none, whatever becomes 
   await store.close()
   t.same(await tickets(), [[1, 'succeeded', null], [2, 'queued', 'retry'], [3, 'queued', 'retry'], [4, 'running', null], [5, 'canceled', null]])
 })
+
+test('a ticket that somebody else put into our queue is none, and goes', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open()
+  await store.submit([newJob, newJob], { maxQueued: 10 })
+  await server.pool.query(`
+    INSERT INTO ${schema}_boss.job (id, name, data, priority) SELECT gen_random_uuid(), 'Bake', data::jsonb, 9
+    FROM (VALUES (NULL), ('"text"'), ('{"job":"1"}'), ('{"job":1}'), ('{"job":77}')) AS strange (data)`)
+  t.same((await store.claim({ ...bake, limit: 5 })).jobs, [], 'they come first')
+  const { jobs } = await store.claim(bake)
+  t.same(jobs.map(({ number }) => number), [1, 2])
+  t.same(await store.settle(jobs.map(succeeded)), [true, true])
+  t.same((await server.pool.query(`SELECT id FROM ${schema}_boss.job`)).rows, [])
+})

@@ -9,7 +9,7 @@ const turn = async (): Promise<void> => await new Promise((resolve) => { setImme
 
 function createRecorder (maxItems?: number) {
   const batches: number[][] = []
-  const ask = createBatcher(async (items: number[]) => { batches.push(items); return items.map((item) => item * 10) }, maxItems)
+  const ask = createBatcher(async (items: number[]) => { batches.push(items); return items.map((item) => item * 10) }, { ...(maxItems === undefined ? {} : { maxItems }) })
   return { batches, ask }
 }
 
@@ -51,6 +51,40 @@ test('a batch that is under way holds up none that follow', async (t) => {
   t.equal(await first, 1)
 })
 
+test('while two batches are under way, what is asked waits and goes together', async (t) => {
+  const gates = [createLatch<number[]>(), createLatch<number[]>()]
+  const batches: number[][] = []
+  const ask = createBatcher(async (items: number[]) => {
+    batches.push(items)
+    return await gates[batches.length - 1]?.promise ?? items
+  })
+  const answers: Promise<number>[] = []
+  for (const item of [1, 2, 3, 4, 5]) {
+    answers.push(ask(item))
+    await turn()
+  }
+  t.same(batches, [[1], [2]], 'the third and those after it wait')
+  gates[1]!.open([2])
+  t.same(await Promise.all(answers.slice(1)), [2, 3, 4, 5])
+  t.same(batches, [[1], [2], [3, 4, 5]])
+  gates[0]!.open([1])
+  t.equal(await answers[0], 1)
+})
+
+test('a batch that fails makes room for the next', async (t) => {
+  const gate = createLatch<number[]>()
+  let calls = 0
+  const ask = createBatcher(async (items: number[]) => ++calls === 1 ? await gate.promise : items, { maxRuns: 1 })
+  const first = ask(1)
+  await turn()
+  const second = ask(2)
+  await turn()
+  t.equal(calls, 1)
+  gate.fail(new Error('no'))
+  await t.rejects(first, { message: 'no' })
+  t.equal(await second, 2)
+})
+
 test('nothing asked, nothing run', async (t) => {
   const { batches } = createRecorder()
   await turn()
@@ -79,7 +113,7 @@ test('an error is told to all of its batch, and to no other', async (t) => {
   const ask = createBatcher(async (items: number[]) => {
     if (items.includes(13)) throw new Error('unlucky')
     return items
-  }, 2)
+  }, { maxItems: 2 })
   const outcomes = await Promise.allSettled([1, 2, 13, 4, 5].map(ask))
   t.same(outcomes.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected', 'rejected', 'fulfilled'])
   t.equal((outcomes[2] as PromiseRejectedResult).reason, (outcomes[3] as PromiseRejectedResult).reason)

@@ -1,5 +1,5 @@
 import type { ClaimedJob, ClaimRequest, ClaimResult } from '../../work/store.ts'
-import type { Transaction } from './connection.ts'
+import type { Statements, Transaction } from './connection.ts'
 import { columns, toRecord } from './jobs.ts'
 import { newTicket, type Ticket, type Tickets } from './tickets.ts'
 import { keepWorker } from './workers.ts'
@@ -13,8 +13,8 @@ interface Due {
 }
 
 /** What a claim would find, and when the next is due: one statement without locks, since most wake-ups find nothing. */
-export async function findDue ({ sql }: Pick<Transaction, 'sql'>, { operations, now }: ClaimRequest): Promise<{ due: Due[], nextDueAt: number | null }> {
-  const rows = await sql(`
+export async function findDue ({ prepared }: Statements, { operations, now }: ClaimRequest): Promise<{ due: Due[], nextDueAt: number | null }> {
+  const rows = await prepared(`
     SELECT operation,
       EXISTS (SELECT 1 FROM @.jobs WHERE jobs.operation = asked.operation AND status = 'queued' AND ticket IS NOT NULL) AS queued,
       EXISTS (SELECT 1 FROM @.jobs WHERE jobs.operation = asked.operation AND ticket IS NULL AND due_at <= $2) AS waited,
@@ -29,10 +29,18 @@ export async function findDue ({ sql }: Pick<Transaction, 'sql'>, { operations, 
 
 /** Claims of what `findDue` found. */
 export async function claimJobs (transaction: Transaction, tickets: Tickets, request: ClaimRequest, due: Due[], worker: string): Promise<ClaimResult['jobs']> {
-  await keepWorker(transaction, worker)
-  // pg-boss's fetch joins what it picks to its table. While the planner believes that table to be small, right after a
-  // burst, it would do so in a nested loop: seconds instead of milliseconds.
-  await transaction.sql('SET LOCAL enable_nestloop = off')
+  // Asked for at once, the first statements are one round trip.
+  const [,, jobs] = await Promise.all([
+    keepWorker(transaction, worker),
+    // pg-boss's fetch joins what it picks to its table. While the planner believes that table to be small, right after a
+    // burst, it would do so in a nested loop: seconds instead of milliseconds.
+    transaction.sql('SET LOCAL enable_nestloop = off'),
+    claimEach(transaction, tickets, request, due, worker)
+  ])
+  return jobs
+}
+
+async function claimEach (transaction: Transaction, tickets: Tickets, request: ClaimRequest, due: Due[], worker: string): Promise<ClaimedJob[]> {
   const capRoom = await tickets.lockCapped(transaction, due.map(({ operation }) => operation))
   const jobs: ClaimedJob[] = []
   for (const { operation, limit } of request.operations) {
@@ -41,8 +49,8 @@ export async function claimJobs (transaction: Transaction, tickets: Tickets, req
     if (found === undefined || room <= 0) continue
     const waited = found.waited ? await admit(transaction, tickets, operation, request.now, room) : []
     const fetched = await tickets.fetch(transaction, operation, room)
-    const begun = fetched.length === 0 ? [] : await begin(transaction, tickets, operation, fetched, request.now, worker)
-    const left = waited.filter(({ ticket }) => !fetched.includes(ticket))
+    const begun = fetched.length === 0 ? [] : await begin(transaction, tickets, fetched, request.now, worker)
+    const left = waited.filter(({ ticket }) => !fetched.some((claimed) => claimed.ticket === ticket))
     if (left.length > 0) await sendBack(transaction, tickets, left)
     // Those that waited first, as they were admitted, then the oldest.
     const places = new Map(waited.map(({ number }, index) => [number, index - waited.length]))
@@ -73,14 +81,15 @@ async function sendBack (transaction: Transaction, tickets: Tickets, left: Ticke
   await tickets.remove(transaction, left)
 }
 
-async function begin (transaction: Transaction, tickets: Tickets, operation: string, fetched: string[], now: number, worker: string): Promise<ClaimedJob[]> {
-  // A deadline stays, so that it outlives the worker that now takes it.
-  const rows = await transaction.sql(`
+async function begin (transaction: Transaction, tickets: Tickets, fetched: Ticket[], now: number, worker: string): Promise<ClaimedJob[]> {
+  // By their numbers, so that tickets need no index of their own. A deadline stays, so that it outlives the worker that
+  // now takes it.
+  const rows = await transaction.prepared(`
     UPDATE @.jobs SET status = 'running', worker = $2, attempt = attempt + 1, started_at = coalesce(started_at, $3),
       due_at = CASE WHEN status = 'running' THEN due_at END
-    WHERE ticket = ANY ($1) AND worker IS NULL
-    RETURNING ${columns}, input, ticket, due_at`, fetched, worker, now)
-  if (rows.length < fetched.length) await sortOut(transaction, tickets, operation, fetched.filter((ticket) => !rows.some((row) => row.ticket === ticket)))
+    WHERE number = ANY ($1) AND worker IS NULL AND (number, ticket) IN (SELECT * FROM unnest($1::bigint[], $4::uuid[]))
+    RETURNING ${columns}, input, ticket, due_at`, fetched.map(({ number }) => number), worker, now, fetched.map(({ ticket }) => ticket))
+  if (rows.length < fetched.length) await sortOut(transaction, tickets, fetched.filter(({ ticket }) => !rows.some((row) => row.ticket === ticket)))
   return rows.map((row) => ({ ...toRecord(row), input: row.input as string, due: row.due_at === null ? 'run' : 'deadline' }))
 }
 
@@ -88,7 +97,7 @@ async function begin (transaction: Transaction, tickets: Tickets, operation: str
  * Tickets without work: pg-boss takes one whose job has run for a day for abandoned. That job has a worker, and its
  * ticket stays claimed until it ends. A ticket that no job knows is none.
  */
-async function sortOut (transaction: Transaction, tickets: Tickets, operation: string, fetched: string[]): Promise<void> {
-  const known = await transaction.sql('SELECT ticket FROM @.jobs WHERE ticket = ANY ($1)', fetched)
-  await tickets.remove(transaction, fetched.filter((ticket) => !known.some((row) => row.ticket === ticket)).map((ticket) => ({ operation, ticket })))
+async function sortOut (transaction: Transaction, tickets: Tickets, fetched: Ticket[]): Promise<void> {
+  const known = await transaction.sql('SELECT ticket FROM @.jobs WHERE number = ANY ($1)', fetched.map(({ number }) => number))
+  await tickets.remove(transaction, fetched.filter(({ ticket }) => !known.some((row) => row.ticket === ticket)))
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../errors.ts'
 import { explain, isLost, sqlState } from './errors.ts'
@@ -10,9 +11,16 @@ export interface BossDatabase {
   executeSql (text: string, values?: unknown[]): Promise<{ rows: Row[] }>
 }
 
-export interface Transaction {
-  /** `@.` in a statement stands for the schema. */
-  sql (text: string, ...values: unknown[]): Promise<Row[]>
+/** One statement, in which `@.` stands for the schema. */
+type Statement = (text: string, ...values: unknown[]) => Promise<Row[]>
+
+export interface Statements {
+  sql: Statement
+  /** The same for one whose text never varies, and which is asked often: the server parses and plans it once for each connection. */
+  prepared: Statement
+}
+
+export interface Transaction extends Statements {
   /** How many rows a statement changed. */
   change (text: string, ...values: unknown[]): Promise<number>
   /** Other replicas are told with the commit. */
@@ -21,11 +29,12 @@ export interface Transaction {
   script (text: string): Promise<void>
   /** For pg-boss, to join this transaction. */
   boss: BossDatabase
+  /** The same for a statement of its own that varies by nothing but the queue. */
+  preparedBoss: BossDatabase
 }
 
-export interface Connection {
-  /** One statement, which is a transaction of its own. */
-  sql (text: string, ...values: unknown[]): Promise<Row[]>
+/** Each statement is a transaction of its own. */
+export interface Connection extends Statements {
   /** All of `work` is on disk when this resolves, or none of it when it rejects. `work` may run several times. */
   write<T> (work: (transaction: Transaction) => Promise<T>): Promise<T>
   /** The same, for work that may take its time: a migration. */
@@ -48,6 +57,8 @@ export interface ConnectionParts {
   /** What goes before a commit that other replicas are told of. */
   notify: string
   timeoutMs: number
+  /** Whether statements may be prepared. */
+  prepare: boolean
   onIdleLoss: (error: Error) => void
 }
 
@@ -62,7 +73,7 @@ const bossUpkeepMs = 30_000
 /** So that the server's own error comes first. */
 const graceMs = 1_000
 
-export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, onIdleLoss }: ConnectionParts): Connection {
+export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, prepare, onIdleLoss }: ConnectionParts): Connection {
   let closed = false
   let bossLimitMs = bossTimeoutMs
   // Without a listener, a connection that breaks while it is idle, or in the same packet that says it is open, ends the process.
@@ -73,6 +84,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
   const answered = new WeakMap<PostgresClient, number>()
   let suspectBefore = -Infinity
   const texts = new Map<string, string>()
+  const names = new Map<string, string>()
   // Limits of the server's own, for all that we do: a replica that is frozen in the middle of a transaction, or one
   // that waits for a lock, must not hold up the others for ever. SET LOCAL, so that a pooler and a pool of the host's do.
   const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED'
@@ -87,6 +99,14 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
   }
 
   const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values, types })
+
+  /** By its text: others may prepare theirs on the same connection. */
+  function named (query: PostgresQuery): PostgresQuery {
+    if (!prepare) return query
+    let name = names.get(query.text)
+    if (name === undefined) names.set(query.text, name = `logic_apps_${hash('sha1', query.text).slice(0, 20)}`)
+    return { ...query, name }
+  }
 
   /** `pg` reports a socket whose other end never answers only if it is asked to. */
   async function runFor (client: PostgresClient, query: PostgresQuery, limitMs = timeoutMs + graceMs): Promise<PostgresResult> {
@@ -149,22 +169,32 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
 
   async function attempt<T> (work: (transaction: Transaction) => Promise<T>, patient: boolean): Promise<T> {
     return await use(async (client) => {
-      const run = (query: PostgresQuery): Promise<PostgresResult> => runFor(client, query, patient ? bossTimeoutMs : undefined)
-      await run({ text: patient ? begin : limited })
+      let over = false
+      const ask = async (query: PostgresQuery): Promise<PostgresResult> => {
+        // Of statements asked for at once one has failed: the others must not run behind the ROLLBACK.
+        if (over) throw new Error('this transaction was rolled back')
+        return await runFor(client, query, patient ? bossTimeoutMs : undefined)
+      }
+      const run = client.pipeline === true ? ask : inTurn(ask)
+      // Not waited for: only what breaks the connection can make it fail, and then all that follows fails, too.
+      run({ text: patient ? begin : limited }).catch(() => {})
       let commit = 'COMMIT'
       try {
         const result = await work({
           sql: async (text, ...values) => (await run(ours(text, values))).rows,
+          prepared: async (text, ...values) => (await run(named(ours(text, values)))).rows,
           change: async (text, ...values) => (await run(ours(text, values))).rowCount ?? 0,
           script: async (text) => { await run({ text: textOf(text) }) },
           tell: () => { commit = `${notify}; COMMIT` },
-          boss: { executeSql: (text, values) => run(values === undefined ? { text } : { text, values }) }
+          boss: { executeSql: (text, values) => run(values === undefined ? { text } : { text, values }) },
+          preparedBoss: { executeSql: (text, values) => run(values === undefined ? { text } : named({ text, values })) }
         })
         await run({ text: commit })
         return result
       } catch (error) {
+        over = true
         // On a lost connection the server rolls back by itself.
-        if (!isLost(error)) await run({ text: 'ROLLBACK' })
+        if (!isLost(error)) await runFor(client, { text: 'ROLLBACK' })
         throw error
       }
     })
@@ -184,6 +214,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
 
   return {
     sql: async (text, ...values) => await use(async (client) => (await runFor(client, ours(text, values))).rows),
+    prepared: async (text, ...values) => await use(async (client) => (await runFor(client, named(ours(text, values)))).rows),
     write: (work) => retry(work, false),
     patiently: (work) => retry(work, true),
     take,
@@ -198,5 +229,15 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
       pool.removeListener('error', onIdleLoss)
       pool.removeListener('connect', onConnect)
     }
+  }
+}
+
+/** Statements that are asked for at once, for a client that sends none before the one before is answered. After one that fails, so do all. */
+function inTurn (ask: (query: PostgresQuery) => Promise<PostgresResult>): (query: PostgresQuery) => Promise<PostgresResult> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (query) => {
+    const answer = last.then(() => ask(query))
+    last = answer
+    return answer
   }
 }

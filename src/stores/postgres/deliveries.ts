@@ -1,7 +1,7 @@
 import type {
   Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord, DeliveryStatus
 } from '../../work/store.ts'
-import type { Row, Transaction } from './connection.ts'
+import type { Row, Statements, Transaction } from './connection.ts'
 import { toBytes } from './subscriptions.ts'
 import { whereOf } from './where.ts'
 import { keepWorker } from './workers.ts'
@@ -11,8 +11,6 @@ import { keepWorker } from './workers.ts'
  * host and their subscription, they move from one subscription to another, and dead ones come back. A ticket for each
  * would be written anew with every such change.
  */
-
-type Reads = Pick<Transaction, 'sql'>
 
 export function toDelivery (row: Row): DeliveryRecord {
   return {
@@ -38,7 +36,7 @@ export interface OwedEvent { subscription: number, dueAt: number | null }
  * Deliveries of an event for those of these subscriptions that are still there, dead from the start where `dueAt` is
  * null. An event is owed once: resolves to those to whom it was not owed yet, with the numbers of their deliveries.
  */
-export async function oweEvent ({ sql }: Reads, event: number, owed: OwedEvent[], now: number): Promise<Map<number, number>> {
+export async function oweEvent ({ sql }: Statements, event: number, owed: OwedEvent[], now: number): Promise<Map<number, number>> {
   if (owed.length === 0) return new Map()
   // One version of a workflow is owed an event, though a save may come in the midst of a fan-out. A letter that is dead
   // from the start takes no callback from the others.
@@ -61,7 +59,7 @@ export async function oweEvent ({ sql }: Reads, event: number, owed: OwedEvent[]
 }
 
 /** The end of a job is owed to its subscription. A suspended one gets a dead letter, which can be sent when it is resumed. */
-export async function oweJobEnds ({ sql }: Reads, ends: { job: number, callback: Callback, now: number }[]): Promise<void> {
+export async function oweJobEnds ({ sql }: Statements, ends: { job: number, callback: Callback, now: number }[]): Promise<void> {
   if (ends.length === 0) return
   await sql(`
     INSERT INTO @.deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, job, body)
@@ -86,7 +84,7 @@ const places = `
   places AS (SELECT operation, host FROM hosts WHERE host IS NOT NULL AND host <> ALL ($3))`
 
 /** Whether some are due, and when the next is. */
-export async function findDueDeliveries ({ sql }: Reads, { operations, exceptHosts, limit, now }: DeliveryClaimRequest): Promise<{ found: boolean, nextDueAt: number | null }> {
+export async function findDueDeliveries ({ sql }: Statements, { operations, exceptHosts, limit, now }: DeliveryClaimRequest): Promise<{ found: boolean, nextDueAt: number | null }> {
   const [front] = await sql(`
     WITH due AS MATERIALIZED (SELECT operation, host FROM @.deliveries WHERE due_at <= $1 ORDER BY due_at, number LIMIT ${frontSize}),
       later AS MATERIALIZED (SELECT due_at, operation, host FROM @.deliveries WHERE due_at > $1 ORDER BY due_at, number LIMIT ${frontSize})
@@ -105,7 +103,7 @@ export async function findDueDeliveries ({ sql }: Reads, { operations, exceptHos
   return { found: found && limit > 0, nextDueAt: next }
 }
 
-async function pickDue ({ sql }: Reads, { operations, exceptHosts, limit, now }: DeliveryClaimRequest): Promise<number[]> {
+async function pickDue ({ sql }: Statements, { operations, exceptHosts, limit, now }: DeliveryClaimRequest): Promise<number[]> {
   const pick = `
     JOIN @.deliveries ON deliveries.number = front.number AND deliveries.due_at <= $1
     ORDER BY deliveries.due_at, deliveries.number LIMIT ${limit} FOR UPDATE OF deliveries SKIP LOCKED`
@@ -147,9 +145,9 @@ export async function claimDeliveries (transaction: Transaction, request: Delive
   }))
 }
 
-export async function keepAttempts ({ sql }: Reads, attempts: { delivery: number, attempt: DeliveryAttempt }[]): Promise<void> {
+export async function keepAttempts ({ prepared }: Statements, attempts: { delivery: number, attempt: DeliveryAttempt }[]): Promise<void> {
   if (attempts.length === 0) return
-  await sql(`
+  await prepared(`
     WITH kept AS (
       INSERT INTO @.delivery_attempts (delivery, at, duration_ms, status_code, answer)
       SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::text[]))
@@ -161,12 +159,12 @@ export async function keepAttempts ({ sql }: Reads, attempts: { delivery: number
   attempts.map(({ attempt }) => attempt.answer))
 }
 
-export async function listDeliveries ({ sql }: Reads, filter: DeliveryFilter): Promise<DeliveryRecord[]> {
+export async function listDeliveries ({ sql }: Statements, filter: DeliveryFilter): Promise<DeliveryRecord[]> {
   const { where, values } = conditionsOf(filter)
   return (await sql(`SELECT * FROM @.deliveries ${where} ORDER BY number DESC LIMIT ${filter.limit}`, ...values)).map(toDelivery)
 }
 
-export async function readAttempts ({ sql }: Reads, delivery: number): Promise<DeliveryAttempt[] | undefined> {
+export async function readAttempts ({ sql }: Statements, delivery: number): Promise<DeliveryAttempt[] | undefined> {
   // One statement, so that a delivery that is just forgotten does not seem to have had none.
   const rows = await sql(`
     SELECT at, duration_ms, status_code, answer FROM @.deliveries LEFT JOIN @.delivery_attempts ON delivery = number
@@ -200,7 +198,7 @@ function conditionsOf ({ number, operation, owner, subscription, status, before 
   })
 }
 
-export async function sweepDeliveries ({ sql }: Reads, endedBefore: number, limit: number): Promise<number> {
+export async function sweepDeliveries ({ sql }: Statements, endedBefore: number, limit: number): Promise<number> {
   const rows = await sql(`
     WITH ended AS (
       DELETE FROM @.deliveries WHERE number IN (

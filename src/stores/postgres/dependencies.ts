@@ -2,6 +2,8 @@ import { MissingDependencyError } from '../../errors.ts'
 
 /** What is used of `pg`, so that our types name no package that may be absent. */
 export interface PostgresClient {
+  /** Whether it sends a query before the one before is answered. */
+  pipeline?: boolean
   query (query: PostgresQuery): Promise<PostgresResult>
   on (event: 'error', listener: (error: Error) => void): unknown
   on (event: 'notification', listener: (message: { channel: string, payload?: string | undefined }) => void): unknown
@@ -13,6 +15,8 @@ export interface PostgresClient {
 export interface PostgresQuery {
   text: string
   values?: unknown[]
+  /** Of a prepared statement. */
+  name?: string
   types?: { getTypeParser (oid: number, format?: string): (value: string) => unknown }
   /** How long we wait for the answer, in milliseconds. */
   query_timeout?: number

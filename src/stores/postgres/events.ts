@@ -1,5 +1,5 @@
 import type { FanOut, FanOutRequest, FanOutStep, HostTransaction, NewEvent, Subscriber, SubscriptionRecord } from '../../work/store.ts'
-import type { Row, Transaction } from './connection.ts'
+import type { Row, Statements, Transaction } from './connection.ts'
 import { keepAttempts, oweEvent } from './deliveries.ts'
 import { lockOperations, toSubscription } from './subscriptions.ts'
 
@@ -17,15 +17,13 @@ import { lockOperations, toSubscription } from './subscriptions.ts'
  * host's transaction is written twice.
  */
 
-type Reads = Pick<Transaction, 'sql'>
-
 /** How other replicas are told. */
 export interface News { channel: string, worker: string }
 
-export async function appendEvents ({ sql }: Reads, events: NewEvent[], { channel, worker }: News, timeoutMs: number): Promise<number[]> {
+export async function appendEvents ({ prepared }: Statements, events: NewEvent[], { channel, worker }: News, timeoutMs: number): Promise<number[]> {
   // One that waits for the lock longer than we wait for the answer would publish what was said to have failed. Set in the
   // statement itself: a transaction would hold the lock over round trips, and no pooler takes it as a parameter of the start.
-  const [row] = await sql(`
+  const [row] = await prepared(`
     SELECT @.append_events($1, $2, $3, $4, $5)::text[] AS numbers, pg_notify($6, $7)
     FROM (SELECT set_config('lock_timeout', $8, true) AS set OFFSET 0) AS limited WHERE set IS NOT NULL`, ...listsOf(events), channel, worker, String(timeoutMs))
   return (row!.numbers as string[]).map(Number)
@@ -56,11 +54,11 @@ export async function putIntoInbox (db: HostTransaction, schema: string, channel
 }
 
 /** Before a read: places in the log for what host transactions have committed. Without any, it costs one look. */
-export async function takeInbox ({ sql }: Reads): Promise<void> {
-  await sql('SELECT @.take_inbox() WHERE EXISTS (SELECT 1 FROM @.event_inbox)')
+export async function takeInbox ({ prepared }: Statements): Promise<void> {
+  await prepared('SELECT @.take_inbox() WHERE EXISTS (SELECT 1 FROM @.event_inbox)')
 }
 
-export async function findFanOuts ({ sql }: Reads, { operations, strangersBefore, limit }: FanOutRequest): Promise<FanOut[]> {
+export async function findFanOuts ({ sql }: Statements, { operations, strangersBefore, limit }: FanOutRequest): Promise<FanOut[]> {
   // Operation by operation, since no index gives the oldest of several: no find reads more than it may give back of each.
   const rows = await sql(`
     WITH RECURSIVE owing (operation) AS (
@@ -82,7 +80,7 @@ export async function findFanOuts ({ sql }: Reads, { operations, strangersBefore
   }))
 }
 
-export async function findSubscribers ({ sql }: Reads, { topic, operation, event, cursor }: FanOut, limit: number): Promise<Subscriber[]> {
+export async function findSubscribers ({ sql }: Statements, { topic, operation, event, cursor }: FanOut, limit: number): Promise<Subscriber[]> {
   // The ones behind are found in the same statement, so that all are of one moment. All versions of a workflow have the
   // same place in the log: it goes from one to the next.
   const rows = await sql(`

@@ -1,5 +1,5 @@
 import type { Failure, JobEnd, JobFilter, JobRecord, JobStatus, Lease, ProgressReport, Settlement } from '../../work/store.ts'
-import type { Row, Transaction } from './connection.ts'
+import type { Row, Statements, Transaction } from './connection.ts'
 import { oweJobEnds } from './deliveries.ts'
 import type { Ticket, Tickets } from './tickets.ts'
 import { whereOf } from './where.ts'
@@ -26,22 +26,21 @@ export function toRecord (row: Row): JobRecord {
   }
 }
 
-type Reads = Pick<Transaction, 'sql'>
-
 /** One statement, so that all are of one moment. */
-export async function readJobs ({ sql }: Reads, numbers: number[]): Promise<(JobRecord | undefined)[]> {
-  const rows = await sql(`SELECT ${columns} FROM @.jobs WHERE number = ANY ($1)`, numbers)
+export async function readJobs ({ prepared }: Statements, numbers: number[]): Promise<(JobRecord | undefined)[]> {
+  if (numbers.length === 0) return []
+  const rows = await prepared(`SELECT ${columns} FROM @.jobs WHERE number = ANY ($1)`, numbers)
   const records = new Map(rows.map((row) => [row.number as number, toRecord(row)]))
   return numbers.map((number) => records.get(number))
 }
 
-export async function listJobs ({ sql }: Reads, { operation, owner, status, before, limit }: JobFilter): Promise<JobRecord[]> {
+export async function listJobs ({ sql }: Statements, { operation, owner, status, before, limit }: JobFilter): Promise<JobRecord[]> {
   const { where, values } = whereOf({ 'operation = ?': operation, 'owner = ?': owner, 'status = ?': status, 'number < ?': before })
   return (await sql(`SELECT ${columns} FROM @.jobs ${where} ORDER BY number DESC LIMIT ${limit}`, ...values)).map(toRecord)
 }
 
 /** Those of these leases that are lost. */
-export async function findLost ({ sql }: Reads, leases: Lease[], worker: string): Promise<Lease[]> {
+export async function findLost ({ sql }: Statements, leases: Lease[], worker: string): Promise<Lease[]> {
   const rows = await sql(`
     SELECT place FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS lease (number, attempt, place)
     WHERE NOT EXISTS (SELECT 1 FROM @.jobs WHERE jobs.number = lease.number AND jobs.attempt = lease.attempt AND worker = $3)`,
@@ -51,8 +50,8 @@ export async function findLost ({ sql }: Reads, leases: Lease[], worker: string)
 }
 
 /** Locks records in the order of their numbers, as all do, so that no two wait for each other. */
-async function lockJobs ({ sql }: Reads, numbers: number[]): Promise<Map<number, Row>> {
-  const rows = await sql(`
+async function lockJobs ({ prepared }: Statements, numbers: number[]): Promise<Map<number, Row>> {
+  const rows = await prepared(`
     SELECT number, operation, status, attempt, worker, ticket, ended_at FROM @.jobs WHERE number = ANY ($1) ORDER BY number FOR UPDATE`, numbers)
   return new Map(rows.map((row) => [row.number as number, row]))
 }
@@ -118,7 +117,7 @@ async function requeue (transaction: Transaction, tickets: Tickets, again: { job
 export async function endLocked (transaction: Transaction, tickets: Tickets, ended: { job: Row, end: JobEnd }[]): Promise<void> {
   if (ended.length === 0) return
   const ends = ended.map(({ end }) => end)
-  await transaction.sql(`
+  const record = transaction.prepared(`
     UPDATE @.jobs SET status = ended.status, due_at = NULL, worker = NULL, ticket = NULL, ended_at = ended.ended_at, expires_at = ended.expires_at,
       result = ended.result, failure = ended.failure, percent_complete = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE percent_complete END
     FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) AS ended (number, status, ended_at, expires_at, result, failure)
@@ -130,7 +129,7 @@ export async function endLocked (transaction: Transaction, tickets: Tickets, end
   ends.map((end) => end.status === 'succeeded' ? end.result : null),
   // As text: a failure may hold what no text of PostgreSQL can, such as NUL, which JSON spells out.
   ends.map((end) => end.status === 'succeeded' ? null : JSON.stringify(end.failure)))
-  await tickets.remove(transaction, ended.filter(({ job }) => job.ticket !== null).map(({ job }) => ticketOf(job)))
+  await Promise.all([record, tickets.remove(transaction, ended.filter(({ job }) => job.ticket !== null).map(({ job }) => ticketOf(job)))])
   await oweJobEnds(transaction, ended.flatMap(({ job, end }) => end.callback === undefined ? [] : [{ job: job.number as number, callback: end.callback, now: end.endedAt }]))
 }
 

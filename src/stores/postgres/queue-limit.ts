@@ -1,4 +1,4 @@
-import type { Transaction } from './connection.ts'
+import type { Statements } from './connection.ts'
 import { countQueued } from './submit.ts'
 
 /**
@@ -6,7 +6,7 @@ import { countQueued } from './submit.ts'
  * date by our own submits for a while; the limit may be overrun by what other replicas accept in that time.
  */
 export interface QueueLimit {
-  room (reads: Pick<Transaction, 'sql'>, now: number, maxQueued: number, wanted: number): Promise<number>
+  room (reads: Statements, now: number, maxQueued: number, wanted: number): Promise<number>
   add (count: number): void
   /** Jobs have left the queue. */
   forget (): void

@@ -56,7 +56,6 @@ export const migrations: Migration[] = [{
     );
     CREATE INDEX jobs_queued ON @.jobs (operation) WHERE status = 'queued' AND ticket IS NOT NULL;
     CREATE INDEX jobs_waiting ON @.jobs (operation, due_at) WHERE ticket IS NULL AND due_at IS NOT NULL;
-    CREATE UNIQUE INDEX jobs_ticket ON @.jobs (ticket) WHERE ticket IS NOT NULL;
     CREATE INDEX jobs_worker ON @.jobs (worker) WHERE worker IS NOT NULL;
     CREATE INDEX jobs_expiry ON @.jobs (expires_at) WHERE expires_at IS NOT NULL;
     CREATE UNIQUE INDEX jobs_idempotency ON @.jobs (idempotency_key) WHERE idempotency_key IS NOT NULL;

@@ -53,30 +53,30 @@ export async function settleDeliveries (transaction: Transaction, settlements: D
 }
 
 async function lockSent (transaction: Transaction, settlements: DeliverySettlement[]): Promise<Map<number, Sent>> {
-  const { sql } = transaction
+  const { prepared } = transaction
   const numbers = settlements.map(({ lease }) => lease.number)
-  const operations = await sql('SELECT DISTINCT operation FROM @.deliveries WHERE number = ANY ($1)', numbers)
+  const operations = await prepared('SELECT DISTINCT operation FROM @.deliveries WHERE number = ANY ($1)', numbers)
   await lockOperations(transaction, operations.map(({ operation }) => operation as string))
-  const rows = await sql(`
+  const rows = await prepared(`
     SELECT number, claim, worker, sent_to AS "sentTo", job FROM @.deliveries WHERE number = ANY ($1) ORDER BY number FOR UPDATE`, numbers)
   return new Map(rows.map((row) => [row.number as number, row as unknown as Sent]))
 }
 
 /** Those that took another's place and have not been answered with a yes. */
-async function findUnproved ({ sql }: Transaction, subscriptions: number[]): Promise<Set<number>> {
-  const rows = await sql('SELECT number FROM @.subscriptions WHERE number = ANY ($1) AND predecessor IS NOT NULL', subscriptions)
+async function findUnproved ({ prepared }: Transaction, subscriptions: number[]): Promise<Set<number>> {
+  const rows = await prepared('SELECT number FROM @.subscriptions WHERE number = ANY ($1) AND predecessor IS NOT NULL', subscriptions)
   return new Set(rows.map(({ number }) => number as number))
 }
 
 /** Settlements that say no more of a subscription than since when it has failed. */
-async function settlePlain ({ sql }: Transaction, settlements: DeliverySettlement[], held: (Sent | undefined)[], indexes: number[], now: number): Promise<[number, DeliveryOutcome][]> {
+async function settlePlain ({ sql, prepared }: Transaction, settlements: DeliverySettlement[], held: (Sent | undefined)[], indexes: number[], now: number): Promise<[number, DeliveryOutcome][]> {
   if (indexes.length === 0) return []
   const sentToOf = (effect: string): number[] => indexes.filter((index) => settlements[index]!.subscription === effect).map((index) => held[index]!.sentTo)
   const [failing, confirmed] = [sentToOf('failing'), sentToOf('confirmed')]
   if (failing.length > 0) await sql('UPDATE @.subscriptions SET failing_since = $2 WHERE number = ANY ($1) AND failing_since IS NULL', failing, now)
   // Last, since of several answers of one moment a yes says more.
   if (confirmed.length > 0) await sql('UPDATE @.subscriptions SET failing_since = NULL WHERE number = ANY ($1) AND failing_since IS NOT NULL', confirmed)
-  const rows: Row[] = await sql(`
+  const rows: Row[] = await prepared(`
     UPDATE @.deliveries SET worker = NULL,
       status = settled.to_status,
       due_at = CASE WHEN settled.to_status = 'pending' THEN settled.to_due_at END,

@@ -1,6 +1,6 @@
 import type { Lease, Store, StoreHost, StoreIdentity } from '../../work/store.ts'
 import { claimJobs, findDue } from './claim.ts'
-import { createConnection, type Connection, type Transaction } from './connection.ts'
+import { createConnection, type Connection, type Statements, type Transaction } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg } from './dependencies.ts'
 import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
@@ -48,6 +48,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
   // Async, so that a closed store rejects like one that cannot be reached.
   const sql: Connection['sql'] = async (text, ...values) => await now().connection.sql(text, ...values)
+  const reads: Statements = { sql, prepared: async (text, ...values) => await now().connection.prepared(text, ...values) }
   const write: Connection['write'] = async (work) => await now().connection.write(work)
   async function open (host: StoreHost): Promise<StoreIdentity> {
     const pg = await importPg()
@@ -59,6 +60,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       schema,
       notify: `NOTIFY "${news.channel}", '${worker}'`,
       timeoutMs,
+      prepare: settings.prepare,
       onIdleLoss (error) {
         // The pool hangs its whole client on it, with the key that cancels its queries: not for any log.
         if ('client' in error) Object.defineProperty(error, 'client', { enumerable: false })
@@ -165,7 +167,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     async submit (jobs, { maxQueued }) {
       const { tickets, host: { clock } } = now()
       await tickets.prepare(jobs.map(({ operation }) => operation))
-      const room = await queueLimit.room({ sql }, clock.monotonic(), maxQueued, jobs.length)
+      const room = await queueLimit.room(reads, clock.monotonic(), maxQueued, jobs.length)
       const outcomes = await write(async (transaction) => {
         const outcomes = await submitJobs(transaction, tickets, jobs, room)
         if (outcomes.some(({ outcome }) => outcome === 'accepted')) transaction.tell()
@@ -175,14 +177,14 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       return outcomes
     },
 
-    get: async (numbers) => await readJobs({ sql }, numbers),
-    list: async (filter) => await listJobs({ sql }, filter),
+    get: async (numbers) => await readJobs(reads, numbers),
+    list: async (filter) => await listJobs(reads, filter),
 
     async claim (request) {
       const { tickets } = now()
       const free = (known: Claimed[]): Promise<void> => giveBack('jobs', (transaction) => giveBackJobs(transaction, tickets, worker, known))
       return await heldJobs.claim(free, async () => {
-        const { due, nextDueAt } = await findDue({ sql }, request)
+        const { due, nextDueAt } = await findDue(reads, request)
         if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
         await tickets.prepare(due.map(({ operation }) => operation))
         const jobs = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
@@ -192,11 +194,11 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     },
 
     async heartbeat (leases) {
-      await keepWorker({ sql }, worker)
-      return dropLost(await findLost({ sql }, leases, worker))
+      await keepWorker(reads, worker)
+      return dropLost(await findLost(reads, leases, worker))
     },
 
-    findLost: async (leases) => dropLost(await findLost({ sql }, leases, worker)),
+    findLost: async (leases) => dropLost(await findLost(reads, leases, worker)),
     progress: async (reports) => await write((transaction) => reportProgress(transaction, reports, worker)),
 
     async settle (settlements) {
@@ -240,13 +242,13 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     },
 
     subscribe: async (subscription, limits) => await write((transaction) => subscribe(transaction, subscription, limits)),
-    getSubscription: async (number) => await readSubscription({ sql }, number),
-    listSubscriptions: async (filter) => await listSubscriptions({ sql }, filter),
+    getSubscription: async (number) => await readSubscription(reads, number),
+    listSubscriptions: async (filter) => await listSubscriptions(reads, filter),
     resume: async (number) => await write((transaction) => resumeSubscription(transaction, number)),
 
     async unsubscribe (number, jobEnd) {
       const { tickets } = now()
-      const seen = await readSubscription({ sql }, number)
+      const seen = await readSubscription(reads, number)
       if (seen === undefined) return undefined
       if (seen.job !== null) await tickets.prepare([seen.operation])
       const answer = await write(async (transaction) => {
@@ -265,7 +267,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       return gone
     },
 
-    publish: async (events) => await appendEvents({ sql }, events, news, timeoutMs),
+    publish: async (events) => await appendEvents(reads, events, news, timeoutMs),
 
     publishIn: async (events, db) => {
       now()
@@ -273,16 +275,16 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     },
 
     async readLog (requests) {
-      await takeInbox({ sql })
-      return await readLog({ sql }, requests)
+      await takeInbox(reads)
+      return await readLog(reads, requests)
     },
 
     async findFanOuts (request) {
-      await takeInbox({ sql })
-      return await findFanOuts({ sql }, request)
+      await takeInbox(reads)
+      return await findFanOuts(reads, request)
     },
 
-    findSubscribers: async (fanOut, limit) => await findSubscribers({ sql }, fanOut, limit),
+    findSubscribers: async (fanOut, limit) => await findSubscribers(reads, fanOut, limit),
 
     fanOut: async (step) => await write(async (transaction) => {
       const done = await fanOut(transaction, step)
@@ -293,7 +295,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     async claimDeliveries (request) {
       const free = (known: Claimed[]): Promise<void> => giveBack('callbacks', (transaction) => giveBackDeliveries(transaction, worker, known))
       return await heldDeliveries.claim(free, async () => {
-        const { found, nextDueAt } = await findDueDeliveries({ sql }, request)
+        const { found, nextDueAt } = await findDueDeliveries(reads, request)
         if (!found) return { deliveries: [], nextDueAt }
         return { deliveries: await write((transaction) => claimDeliveries(transaction, request, worker)), nextDueAt }
       }, ({ deliveries }) => deliveries.map(({ number, claim }) => ({ number, fence: claim })))
@@ -307,8 +309,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       return outcomes
     },
 
-    listDeliveries: async (filter) => await listDeliveries({ sql }, filter),
-    getAttempts: async (delivery) => await readAttempts({ sql }, delivery),
+    listDeliveries: async (filter) => await listDeliveries(reads, filter),
+    getAttempts: async (delivery) => await readAttempts(reads, delivery),
 
     redeliver: async (filter, at) => await write(async (transaction) => {
       const count = await redeliver(transaction, filter, at)

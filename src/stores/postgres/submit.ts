@@ -1,5 +1,5 @@
 import type { JobRecord, NewJob, SubmitOutcome } from '../../work/store.ts'
-import type { Row, Transaction } from './connection.ts'
+import type { Row, Statements, Transaction } from './connection.ts'
 import { readJobs } from './jobs.ts'
 import { insertSubscriptions, renewJobSubscription } from './subscriptions.ts'
 import { newTicket, type Tickets } from './tickets.ts'
@@ -44,18 +44,18 @@ export async function submitJobs (transaction: Transaction, tickets: Tickets, jo
   return outcomes
 }
 
-async function findFirsts ({ sql }: Transaction, jobs: NewJob[]): Promise<Map<string, First>> {
+async function findFirsts ({ prepared }: Transaction, jobs: NewJob[]): Promise<Map<string, First>> {
   const keys = jobs.flatMap(({ idempotency }) => idempotency === undefined ? [] : [idempotency.key])
   if (keys.length === 0) return new Map()
-  const rows = await sql('SELECT idempotency_key, number, fingerprint FROM @.jobs WHERE idempotency_key = ANY ($1)', keys)
+  const rows = await prepared('SELECT idempotency_key, number, fingerprint FROM @.jobs WHERE idempotency_key = ANY ($1)', keys)
   return new Map(rows.map((row) => [row.idempotency_key as string, row as unknown as First]))
 }
 
 /** In the order of the jobs; `undefined` for one whose key another replica was faster with. */
-async function insertJobs ({ sql }: Transaction, jobs: NewJob[]): Promise<(Accepted | undefined)[]> {
+async function insertJobs ({ prepared }: Transaction, jobs: NewJob[]): Promise<(Accepted | undefined)[]> {
   if (jobs.length === 0) return []
   const ids = jobs.map(newTicket)
-  const rows: Row[] = await sql(`
+  const rows: Row[] = await prepared(`
     INSERT INTO @.jobs (operation, owner, status, ticket, created_at, idempotency_key, fingerprint, input)
     SELECT operation, owner, 'queued', ticket, created_at, idempotency_key, fingerprint, input
     FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
@@ -96,7 +96,7 @@ function newRecord ({ operation, owner, createdAt }: NewJob, number: number): Jo
 }
 
 /** How many jobs are queued, counted no further than `most`. */
-export async function countQueued ({ sql }: Pick<Transaction, 'sql'>, most: number): Promise<number> {
+export async function countQueued ({ sql }: Statements, most: number): Promise<number> {
   // Each kind by its own index.
   const [row] = await sql(`
     SELECT count(*) AS count FROM (

@@ -1,5 +1,5 @@
 import type { NewSubscription, SubscribeOutcome, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus, VersionLimits } from '../../work/store.ts'
-import type { Row, Transaction } from './connection.ts'
+import type { Row, Statements, Transaction } from './connection.ts'
 import { whereOf } from './where.ts'
 
 export function toSubscription (row: Row): SubscriptionRecord {
@@ -33,14 +33,12 @@ export function toSubscription (row: Row): SubscriptionRecord {
 /** Not a Buffer, whose methods differ. */
 export const toBytes = (value: unknown): Uint8Array => new Uint8Array(value as Buffer)
 
-type Reads = Pick<Transaction, 'sql'>
-
-export async function readSubscription ({ sql }: Reads, number: number): Promise<SubscriptionRecord | undefined> {
+export async function readSubscription ({ sql }: Statements, number: number): Promise<SubscriptionRecord | undefined> {
   const [row] = await sql('SELECT * FROM @.subscriptions WHERE number = $1', number)
   return row === undefined ? undefined : toSubscription(row)
 }
 
-export async function listSubscriptions ({ sql }: Reads, { operation, job, owner, urlDigest, status, tracking = {}, before, limit }: SubscriptionFilter): Promise<SubscriptionRecord[]> {
+export async function listSubscriptions ({ sql }: Statements, { operation, job, owner, urlDigest, status, tracking = {}, before, limit }: SubscriptionFilter): Promise<SubscriptionRecord[]> {
   const { where, values } = whereOf({
     'operation = ?': operation,
     'job = ?': job,
@@ -60,16 +58,16 @@ export async function listSubscriptions ({ sql }: Reads, { operation, job, owner
  * Who is called back for an operation, and what for, is changed by one transaction at a time: what supersedes what, and
  * what is owed to whom, is spread over several rows. To be taken before any row is.
  */
-export async function lockOperations ({ sql }: Reads, operations: string[]): Promise<void> {
+export async function lockOperations ({ prepared }: Statements, operations: string[]): Promise<void> {
   // In one order for all, so that no two wait for each other.
-  await sql(`
+  await prepared(`
     SELECT pg_advisory_xact_lock(key) FROM (
       SELECT DISTINCT hashtextextended('@.operations: ' || name, 0) AS key FROM unnest($1::text[]) AS operation (name) ORDER BY key) AS keys`, operations)
 }
 
 interface Place { job: number | null, afterEvent: number, predecessor: number | null }
 
-export async function insertSubscriptions ({ sql }: Reads, entries: { subscription: NewSubscription, place: Place }[]): Promise<number[]> {
+export async function insertSubscriptions ({ sql }: Statements, entries: { subscription: NewSubscription, place: Place }[]): Promise<number[]> {
   if (entries.length === 0) return []
   const rows = entries.map(({ subscription, place }) => ({
     operation: subscription.operation,
@@ -155,7 +153,7 @@ export async function subscribe (transaction: Transaction, subscription: NewSubs
 }
 
 /** The one in whose place a new version comes. */
-async function versionBefore ({ sql }: Reads, { versionlessDigest, operation, owner }: NewSubscription, except?: number): Promise<SubscriptionRecord | undefined> {
+async function versionBefore ({ sql }: Statements, { versionlessDigest, operation, owner }: NewSubscription, except?: number): Promise<SubscriptionRecord | undefined> {
   if (versionlessDigest === null) return undefined
   const [row] = await sql(`
     SELECT * FROM @.subscriptions
@@ -178,7 +176,7 @@ function withoutTrackingOf (before: SubscriptionRecord | undefined, subscription
 }
 
 /** The same URL again: what it says now counts, and it is sealed with the newest secret, so that a rotation comes to an end. */
-async function renew ({ sql }: Reads, number: number, { sealedUrl, input, tracking }: NewSubscription): Promise<void> {
+async function renew ({ sql }: Statements, number: number, { sealedUrl, input, tracking }: NewSubscription): Promise<void> {
   await sql(`
     UPDATE @.subscriptions SET sealed_url = $2, input = $3, client_tracking_id = $4, operation_name = $5, workflow_run_id = $6, workflow_id = $7
     WHERE number = $1`,
@@ -193,7 +191,7 @@ export async function renewJobSubscription (transaction: Transaction, job: numbe
   await resumeSubscription(transaction, row.number as number)
 }
 
-async function lastEvent ({ sql }: Reads): Promise<number> {
+async function lastEvent ({ sql }: Statements): Promise<number> {
   const [row] = await sql('SELECT last FROM @.log')
   return row!.last as number
 }
@@ -227,19 +225,19 @@ async function dropOwed (transaction: Transaction, subscriptions: number[]): Pro
   await dropDeliveries(transaction, "subscription = ANY ($1) AND status = 'pending'", subscriptions)
 }
 
-async function dropDeliveries ({ sql }: Reads, condition: string, ...values: unknown[]): Promise<void> {
+async function dropDeliveries ({ sql }: Statements, condition: string, ...values: unknown[]): Promise<void> {
   await sql(`
     WITH dropped AS (DELETE FROM @.deliveries WHERE ${condition} RETURNING number)
     DELETE FROM @.delivery_attempts WHERE delivery IN (SELECT number FROM dropped)`, ...values)
 }
 
 /** The one that took its place, if any, has the one before it behind it. */
-async function unlink ({ sql }: Reads, number: number): Promise<void> {
+async function unlink ({ sql }: Statements, number: number): Promise<void> {
   await sql('UPDATE @.subscriptions SET predecessor = (SELECT predecessor FROM @.subscriptions WHERE number = $1) WHERE predecessor = $1', number)
 }
 
 /** The one before it, the one before that, and so on. */
-async function findPast ({ sql }: Reads, number: number): Promise<number[]> {
+async function findPast ({ sql }: Statements, number: number): Promise<number[]> {
   const rows = await sql(`
     WITH RECURSIVE past (number, place) AS (
       SELECT predecessor, 0 FROM @.subscriptions WHERE number = $1 AND predecessor IS NOT NULL
@@ -273,7 +271,7 @@ export async function leaveRow (transaction: Transaction, number: number, now: n
 }
 
 /** Its status, and which one it took the place of, if that one is still there. */
-export async function readPlace ({ sql }: Reads, number: number): Promise<{ status: SubscriptionStatus | undefined, predecessor: number | null }> {
+export async function readPlace ({ sql }: Statements, number: number): Promise<{ status: SubscriptionStatus | undefined, predecessor: number | null }> {
   const [row] = await sql('SELECT status, predecessor FROM @.subscriptions WHERE number = $1', number)
   return { status: row?.status as SubscriptionStatus | undefined, predecessor: row?.predecessor as number | null | undefined ?? null }
 }

@@ -27,8 +27,8 @@ export interface Tickets {
   write (transaction: Transaction, tickets: Ticket[], waited?: boolean): Promise<void>
   /** How many more of those that are limited in all replicas together may run. Until the end of the transaction nobody else claims of them. */
   lockCapped (transaction: Transaction, operations: string[]): Promise<Map<string, number>>
-  /** Claims tickets, oldest first; resolves to their ids. */
-  fetch (transaction: Transaction, operation: string, limit: number): Promise<string[]>
+  /** Claims tickets, oldest first. */
+  fetch (transaction: Transaction, operation: string, limit: number): Promise<Ticket[]>
   /** Claimed tickets that are free again, with the place in the queue that they had. */
   putBack (transaction: Transaction, tickets: Ticket[]): Promise<void>
   remove (transaction: Transaction, tickets: Pick<Ticket, 'ticket' | 'operation'>[]): Promise<void>
@@ -57,6 +57,7 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
   const known = new Set<string>()
 
   const db = ({ boss }: Transaction): { db: BossDatabase } => ({ db: boss })
+  const preparedDb = ({ preparedBoss }: Transaction): { db: BossDatabase } => ({ db: preparedBoss })
 
   async function each<T extends { operation: string }> (items: T[], work: (queue: string, items: T[]) => Promise<void>): Promise<void> {
     for (const operation of new Set(items.map((item) => item.operation))) {
@@ -70,7 +71,7 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
         id: ticket,
         data: { job: number },
         priority: waited ? 1 : 0
-      })), { ...db(transaction), returnId: true })
+      })), { ...preparedDb(transaction), returnId: true })
       // It skips in silence what it has already.
       if (ids?.length !== group.length) throw new Error(`pg-boss took ${ids?.length ?? 0} of ${group.length} tickets for ${queue}`)
     })
@@ -148,8 +149,9 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
     },
 
     async fetch (transaction, operation, limit) {
-      const jobs = await boss!.fetch(queueOf(operation), { ...db(transaction), batchSize: limit })
-      return jobs.map(({ id }) => id)
+      const jobs = await boss!.fetch<{ job?: unknown } | null>(queueOf(operation), { ...db(transaction), batchSize: limit })
+      // One that somebody else put there stands for no job of ours: there is none with the number 0.
+      return jobs.map(({ id, data }) => ({ ticket: id, operation, number: Number.isSafeInteger(data?.job) ? data!.job as number : 0 }))
     },
 
     async putBack (transaction, tickets) {
@@ -163,7 +165,7 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
 
     async remove (transaction, tickets) {
       // By id, whatever pg-boss thinks of them: the record, which is locked by now, is the fence.
-      await each(tickets, async (queue, group) => { await boss!.deleteJob(queue, group.map(({ ticket }) => ticket), db(transaction)) })
+      await each(tickets, async (queue, group) => { await boss!.deleteJob(queue, group.map(({ ticket }) => ticket), preparedDb(transaction)) })
     }
   }
 }

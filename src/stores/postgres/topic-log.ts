@@ -1,11 +1,9 @@
 import type { LogPage, LogRequest } from '../../work/store.ts'
-import type { Row, Transaction } from './connection.ts'
-
-type Reads = Pick<Transaction, 'sql'>
+import type { Row, Statements, Transaction } from './connection.ts'
 
 /** One statement, so that all is of one moment. */
-export async function readLog ({ sql }: Reads, requests: LogRequest[]): Promise<LogPage[]> {
-  const rows = await sql(`
+export async function readLog ({ prepared }: Statements, requests: LogRequest[]): Promise<LogPage[]> {
+  const rows = await prepared(`
     SELECT asked.place::int, last, forgotten_to, forgotten_at, start.number AS start, entry.number, entry.reached_at, entry.body
     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[]) WITH ORDINALITY AS asked (topic, after, not_before, size, place)
       CROSS JOIN @.log LEFT JOIN @.topics ON topics.name = asked.topic

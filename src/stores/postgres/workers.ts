@@ -1,13 +1,13 @@
-import type { Transaction } from './connection.ts'
+import type { Statements, Transaction } from './connection.ts'
 import type { Claimed } from './handed-out.ts'
 import type { Ticket, Tickets } from './tickets.ts'
 
 interface Held extends Ticket { due_at: number | null }
 
 /** Shows the others that the worker moves. Whoever took it for dead removed its row, so it is put back. */
-export async function keepWorker ({ sql }: Pick<Transaction, 'sql'>, worker: string): Promise<void> {
+export async function keepWorker ({ prepared }: Statements, worker: string): Promise<void> {
   // It begins anywhere: a row that came back at a beat that somebody saw long ago would look as if it had never moved.
-  await sql('INSERT INTO @.workers AS known (id, beat) VALUES ($1, (random() * 1e15)::bigint) ON CONFLICT (id) DO UPDATE SET beat = known.beat + 1', worker)
+  await prepared('INSERT INTO @.workers AS known (id, beat) VALUES ($1, (random() * 1e15)::bigint) ON CONFLICT (id) DO UPDATE SET beat = known.beat + 1', worker)
 }
 
 /** Whether the worker's row was still there, at that beat: from then on it is this transaction's to take from it. */
