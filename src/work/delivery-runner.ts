@@ -79,12 +79,16 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   const sending = new Map<AbortController, Promise<void>>()
   let young = 0
   let accepting = false
+  /** Whether the last claim brought all that there was room for, so that more is waiting. */
+  let behind = false
 
   async function claimOnce (): Promise<boolean> {
     const limit = Math.min(maxYoung - young, maxSending - sending.size)
     const names = operations()
-    if (!accepting || limit <= 0 || names.length === 0) return false
+    // Where more is waiting, half of the places at a time: else each callback that ends would cost a commit to claim the next.
+    if (!accepting || limit < (behind ? maxYoung / 2 : 1) || names.length === 0) return false
     const { deliveries, nextDueAt } = await store.claimDeliveries({ operations: names, exceptHosts: gate.closed(), limit, now: clock.now() })
+    behind = deliveries.length === limit
     for (const delivery of deliveries) begin(delivery)
     const waits = [nextDueAt === null ? undefined : nextDueAt - clock.now(), gate.nextOpenMs()].filter((wait) => wait !== undefined)
     if (accepting && waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)

@@ -122,20 +122,20 @@ async function pickDue ({ sql }: Statements, { operations, exceptHosts, limit, n
 }
 
 export async function claimDeliveries (transaction: Transaction, request: DeliveryClaimRequest, worker: string): Promise<ClaimedDelivery[]> {
-  const { sql } = transaction
+  const { prepared } = transaction
   const { now } = request
-  await keepWorker(transaction, worker)
-  const picked = await pickDue(transaction, request)
+  const [, picked] = await Promise.all([keepWorker(transaction, worker), pickDue(transaction, request)])
   if (picked.length === 0) return []
   // Its subscription is gone, or was suspended: that came while the delivery was under way. A superseded one may be owed
   // what its successor does not want.
-  await sql(`
+  const burying = prepared(`
     UPDATE @.deliveries SET status = 'dead', due_at = NULL, ended_at = $2 WHERE number = ANY ($1)
       AND NOT EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = subscription AND subscriptions.status <> 'suspended')`, picked, now)
-  const rows = await sql(`
+  const claiming = prepared(`
     UPDATE @.deliveries SET due_at = NULL, worker = $2, claim = claim + 1, sent_to = subscription
     FROM @.subscriptions WHERE deliveries.number = ANY ($1) AND deliveries.status = 'pending' AND subscriptions.number = deliveries.subscription
     RETURNING deliveries.*, sealed_url, failing_since, coalesce(deliveries.body, (SELECT body FROM @.events WHERE events.number = deliveries.event)) AS sent`, picked, worker)
+  const [rows] = await Promise.all([claiming, burying])
   return rows.sort((a, b) => picked.indexOf(a.number as number) - picked.indexOf(b.number as number)).map((row) => ({
     ...toDelivery(row),
     claim: row.claim as number,

@@ -1,7 +1,7 @@
 import type { DeliveryOutcome, DeliverySettlement } from '../../work/store.ts'
-import type { Row, Transaction } from './connection.ts'
+import type { Transaction } from './connection.ts'
 import { keepAttempts } from './deliveries.ts'
-import { confirmSubscription, leaveRow, lockOperations, readPlace, removeSubscription } from './subscriptions.ts'
+import { confirmSubscription, leaveRow, lockOperationsOf, readPlace, removeSubscription } from './subscriptions.ts'
 
 interface Sent {
   number: number
@@ -27,9 +27,11 @@ export async function settleDeliveries (transaction: Transaction, settlements: D
     outcomes[index] = 'lost'
     return holds ? delivery : undefined
   })
-  await keepAttempts(transaction, settlements.flatMap(({ lease, attempt }, index) =>
-    attempt === undefined || held[index] === undefined ? [] : [{ delivery: lease.number, attempt }]))
-  const unproved = await findUnproved(transaction, held.flatMap((delivery) => delivery?.sentTo ?? []))
+  const [unproved] = await Promise.all([
+    findUnproved(transaction, held.flatMap((delivery) => delivery?.sentTo ?? [])),
+    keepAttempts(transaction, settlements.flatMap(({ lease, attempt }, index) =>
+      attempt === undefined || held[index] === undefined ? [] : [{ delivery: lease.number, attempt }]))
+  ])
   let plain: number[] = []
   const flush = async (): Promise<void> => {
     for (const [index, outcome] of await settlePlain(transaction, settlements, held, plain, now)) outcomes[index] = outcome
@@ -55,10 +57,10 @@ export async function settleDeliveries (transaction: Transaction, settlements: D
 async function lockSent (transaction: Transaction, settlements: DeliverySettlement[]): Promise<Map<number, Sent>> {
   const { prepared } = transaction
   const numbers = settlements.map(({ lease }) => lease.number)
-  const operations = await prepared('SELECT DISTINCT operation FROM @.deliveries WHERE number = ANY ($1)', numbers)
-  await lockOperations(transaction, operations.map(({ operation }) => operation as string))
-  const rows = await prepared(`
-    SELECT number, claim, worker, sent_to AS "sentTo", job FROM @.deliveries WHERE number = ANY ($1) ORDER BY number FOR UPDATE`, numbers)
+  const [, rows] = await Promise.all([
+    lockOperationsOf(transaction, numbers),
+    prepared('SELECT number, claim, worker, sent_to AS "sentTo", job FROM @.deliveries WHERE number = ANY ($1) ORDER BY number FOR UPDATE', numbers)
+  ])
   return new Map(rows.map((row) => [row.number as number, row as unknown as Sent]))
 }
 
@@ -73,10 +75,12 @@ async function settlePlain ({ sql, prepared }: Transaction, settlements: Deliver
   if (indexes.length === 0) return []
   const sentToOf = (effect: string): number[] => indexes.filter((index) => settlements[index]!.subscription === effect).map((index) => held[index]!.sentTo)
   const [failing, confirmed] = [sentToOf('failing'), sentToOf('confirmed')]
-  if (failing.length > 0) await sql('UPDATE @.subscriptions SET failing_since = $2 WHERE number = ANY ($1) AND failing_since IS NULL', failing, now)
-  // Last, since of several answers of one moment a yes says more.
-  if (confirmed.length > 0) await sql('UPDATE @.subscriptions SET failing_since = NULL WHERE number = ANY ($1) AND failing_since IS NOT NULL', confirmed)
-  const rows: Row[] = await prepared(`
+  const effects = [
+    ...(failing.length === 0 ? [] : [sql('UPDATE @.subscriptions SET failing_since = $2 WHERE number = ANY ($1) AND failing_since IS NULL', failing, now)]),
+    // Last, since of several answers of one moment a yes says more.
+    ...(confirmed.length === 0 ? [] : [prepared('UPDATE @.subscriptions SET failing_since = NULL WHERE number = ANY ($1) AND failing_since IS NOT NULL', confirmed)])
+  ]
+  const settling = prepared(`
     UPDATE @.deliveries SET worker = NULL,
       status = settled.to_status,
       due_at = CASE WHEN settled.to_status = 'pending' THEN settled.to_due_at END,
@@ -97,6 +101,7 @@ async function settlePlain ({ sql, prepared }: Transaction, settlements: Deliver
   indexes.map((index) => dueAtOf(settlements[index]!, now)),
   indexes,
   now)
+  const [rows] = await Promise.all([settling, ...effects])
   const moved = new Set(rows.filter((row) => row.moved === true).map(({ number }) => number))
   return indexes.map((index) => [index, moved.has(settlements[index]!.lease.number) ? 'moved' : 'kept'])
 }

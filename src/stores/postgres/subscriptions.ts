@@ -65,6 +65,13 @@ export async function lockOperations ({ prepared }: Statements, operations: stri
       SELECT DISTINCT hashtextextended('@.operations: ' || name, 0) AS key FROM unnest($1::text[]) AS operation (name) ORDER BY key) AS keys`, operations)
 }
 
+/** The same for the operations of these deliveries. */
+export async function lockOperationsOf ({ prepared }: Statements, deliveries: number[]): Promise<void> {
+  await prepared(`
+    SELECT pg_advisory_xact_lock(key) FROM (
+      SELECT DISTINCT hashtextextended('@.operations: ' || operation, 0) AS key FROM @.deliveries WHERE number = ANY ($1) ORDER BY key) AS keys`, deliveries)
+}
+
 interface Place { job: number | null, afterEvent: number, predecessor: number | null }
 
 export async function insertSubscriptions ({ sql }: Statements, entries: { subscription: NewSubscription, place: Place }[]): Promise<number[]> {
