@@ -1,13 +1,12 @@
 import t from 'tap'
 import { runRestartCampaign } from './postgres-restarts.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
-// 20 s, to keep the whole suite short; `npm run test:faults` takes 10 minutes.
-t.test('PostgreSQL is restarted every few seconds for 20 s: nothing is lost or recorded twice, and callers are told to wait', async (t) => {
+t.test('PostgreSQL is restarted every few seconds for 60 s: nothing is lost or recorded twice, and callers are told to wait', async (t) => {
   const seed = Math.floor(Math.random() * 1e9)
-  t.comment(`node test/faults/postgres-restarts.ts --seconds 20 --seed ${seed}`)
-  const report = await runRestartCampaign({ seconds: 20, seed, onProgress: (line) => { t.comment(line) } })
+  t.comment(`node test/faults/postgres-restarts.ts --seconds 60 --seed ${seed}`)
+  const report = await runRestartCampaign({ seconds: 60, seed, onProgress: (line) => { t.comment(line) } })
   t.comment(report)
 
   t.same(report.violations, [])

@@ -57,7 +57,8 @@ export async function launchPostgres (): Promise<LaunchedPostgres> {
       // First, so that a test that failed with a connection in hand keeps nothing alive.
       await postgres.stop()
       await pool.end()
-      rmSync(folder, { recursive: true, force: true })
+      // A process of the server that is still ending may write a file in between.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     }
   }
 }
