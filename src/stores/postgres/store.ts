@@ -1,4 +1,5 @@
 import type { Lease, Store, StoreHost, StoreIdentity } from '../../work/store.ts'
+import { createObserver, type Beating } from '../observer.ts'
 import { claimJobs, findDue } from './claim.ts'
 import { createConnection, type Connection, type Statements, type Transaction } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
@@ -18,7 +19,7 @@ import { submitJobs } from './submit.ts'
 import { listSubscriptions, lockOperations, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { readLog, sweepEvents } from './topic-log.ts'
 import { createTickets, type Tickets } from './tickets.ts'
-import { createObserver, dropWorker, giveBackDeliveries, giveBackJobs, keepWorker, releaseWorker } from './workers.ts'
+import { dropWorker, giveBackDeliveries, giveBackJobs, keepWorker, releaseWorker } from './workers.ts'
 
 /** All that there is between `open` and `close`. */
 interface Opened {
@@ -137,7 +138,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     const workers = await sql('SELECT id, beat FROM @.workers').catch((error: unknown) => {
       observer.beginAnew()
       throw error
-    }) as unknown as { id: string, beat: number }[]
+    }) as unknown as Beating[]
     let count = 0
     for (const { id, beat } of observer.findSilent(workers, clock.monotonic(), leaseMs)) {
       count += await release(id, beat)
