@@ -171,8 +171,8 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     topic: (name, topicOptions = {}) => topics.topic(name, topicOptions),
     isCapability (request: FastifyRequest) {
       const { routeOptions, params } = request
-      // The host's 404 has no config.
-      const marked = (routeOptions.config as FastifyContextConfig | undefined)?.logicApps
+      // The host's 404 has no config, and the host's routes may have anything there, null too.
+      const marked = (routeOptions.config as FastifyContextConfig | undefined)?.logicApps ?? undefined
       const { token } = params as { token?: string }
       if (typeof marked === 'object' && marked.role === 'poll') return carriesState(request, marked.operationId, triggerStates)
       return typeof marked === 'object' && token !== undefined && tokens.verify(token) !== undefined
