@@ -17,7 +17,7 @@ import { checkOptions, type FastifyLogicAppsOptions } from './options.ts'
 import { createSealer } from './protocol/seal.ts'
 import { createIdCodec, createTokenSigner, tokenLength, type RecordKind } from './protocol/token.ts'
 import { createTriggerStates } from './protocol/trigger-state.ts'
-import { createRunners } from './runners.ts'
+import { createRunners, type Runners } from './runners.ts'
 import { createBoundedCalls } from './work/bounded-calls.ts'
 import { systemClock } from './work/clock.ts'
 import { leaseMs } from './work/job-runner.ts'
@@ -39,6 +39,9 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   const clock = options.clock ?? systemClock
   const log = app.log.child({ plugin: 'fastify-logic-apps' })
   allowAnnotations(app, log)
+
+  // Before the store, which may tell of other processes' work while it is being opened.
+  let runners: Runners | undefined
 
   // The store is open before the first route is declared: a bad database stops the app here, with its reason.
   const tell = describing()
@@ -80,9 +83,9 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     callbackDelayMs: toMs(callbacks.delaySeconds),
     onOwed: () => runners?.deliveries.wake()
   })
-  const runners = options.runners && tell === undefined
-    ? createRunners({ options, store, clock, log, registry, sealer, ids, subscriptionIds, deliveryIds, onJobEnd: jobs.onEnd })
-    : undefined
+  if (options.runners && tell === undefined) {
+    runners = createRunners({ options, store, clock, log, registry, sealer, ids, subscriptionIds, deliveryIds, onJobEnd: jobs.onEnd })
+  }
 
   // What is told of it all: the document that designers read.
   const connector = createConnector({ options: options.connector, baseUrl: typeof options.baseUrl === 'string' ? options.baseUrl : undefined, log })
