@@ -1,31 +1,26 @@
-import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { createCallbackSender } from './callbacks/sender.ts'
 import { createConnector } from './connector/connector.ts'
 import { defaultStore } from './default-store.ts'
 import { describing, unopenedStore } from './describing.ts'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
 import { allowAnnotations } from './operations/allow-annotations.ts'
-import { addAsyncAction } from './operations/async-action.ts'
 import { createBaseUrl } from './operations/base-url.ts'
+import { createCapabilityCheck } from './operations/capability.ts'
 import { addConnectorRoute, collectConnectorRoutes } from './operations/connector-routes.ts'
+import { decorateOperations } from './operations/decorators.ts'
 import type { OperationParts } from './operations/job-operation.ts'
 import { toMs } from './operations/job-options.ts'
 import { describePlainActions } from './operations/plain-action.ts'
 import { createRegistry } from './operations/registry.ts'
-import { carriesState } from './operations/trigger-request.ts'
-import { addPollingTrigger } from './operations/polling-trigger.ts'
-import { addWebhookAction } from './operations/webhook-action.ts'
-import { addWebhookTrigger } from './operations/webhook-trigger.ts'
 import { checkOptions, type FastifyLogicAppsOptions } from './options.ts'
 import { createSealer } from './protocol/seal.ts'
 import { createIdCodec, createTokenSigner, tokenLength, type RecordKind } from './protocol/token.ts'
 import { createTriggerStates } from './protocol/trigger-state.ts'
+import { createRunners, type Runners } from './runners.ts'
 import { createBoundedCalls } from './work/bounded-calls.ts'
 import { systemClock } from './work/clock.ts'
-import { createDeliveryRunner } from './work/delivery-runner.ts'
-import { createFanOutRunner } from './work/fan-out.ts'
-import { createJobRunner, leaseMs } from './work/job-runner.ts'
+import { leaseMs } from './work/job-runner.ts'
 import { createJobService } from './work/jobs.ts'
 import { createSubscriptionService } from './work/subscriptions.ts'
 import { createTopicLog } from './work/topic-log.ts'
@@ -45,6 +40,9 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   const log = app.log.child({ plugin: 'fastify-logic-apps' })
   allowAnnotations(app, log)
 
+  // Before the store, which may tell of other processes' work while it is being opened.
+  let runners: Runners | undefined
+
   // The store is open before the first route is declared: a bad database stops the app here, with its reason.
   const tell = describing()
   const store = tell === undefined ? options.store ?? defaultStore(log) : unopenedStore()
@@ -60,13 +58,12 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
 
   // The core: what is accepted, and who works on it.
   const registry = createRegistry()
-  const operations = registry.runnable
   const jobs = createJobService({
     store,
     clock,
     log,
     ids,
-    operations,
+    operations: registry.runnable,
     maxQueued: options.maxQueued,
     defaults: { retentionMs: toMs(options.retentionSeconds), failureStatusCode: options.failureStatusCode },
     runner: () => runners?.jobs,
@@ -86,55 +83,8 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     callbackDelayMs: toMs(callbacks.delaySeconds),
     onOwed: () => runners?.deliveries.wake()
   })
-  const runners = options.runners && tell === undefined ? createRunners() : undefined
-
-  function createRunners () {
-    const sender = createCallbackSender(callbacks.guard, callbacks.signingSecrets, callbacks.dispatcher)
-    const deliveries = createDeliveryRunner({
-      store,
-      clock,
-      log,
-      sealer,
-      policy: callbacks,
-      deliveryIds,
-      subscriptionIds,
-      sender,
-      operations: () => [...registry.callingBack],
-      schedule: callbacks.scheduleSeconds,
-      timeoutMs: toMs(callbacks.timeoutSeconds),
-      callbackDelayMs: toMs(callbacks.delaySeconds),
-      onNews (news) {
-        const name = ({ retired: 'onRetired', suspended: 'onSuspended', dead: 'onDead' } as const)[news.outcome]
-        // An async hook is the host's own to wait for, but its failure must not end the process.
-        Promise.resolve(news).then(callbacks[name]).catch((error: unknown) => { log.error({ err: error }, `callbacks.${name} failed`) })
-      }
-    })
-    const fanOut = createFanOutRunner({
-      store, clock, log, subscribers: registry.subscribers, callbackDelayMs: toMs(callbacks.delaySeconds), onOwed: deliveries.wake
-    })
-    const jobRunner = createJobRunner({
-      store,
-      clock,
-      log,
-      ids,
-      operations,
-      concurrency: options.concurrency,
-      onEnd (number) {
-        jobs.onEnd(number)
-        deliveries.wake()
-      }
-    })
-    return {
-      jobs: jobRunner,
-      fanOut,
-      deliveries,
-      prepare: async () => { if (registry.callingBack.size > 0) await sender.prepare() },
-      storeChanged () {
-        jobRunner.storeChanged()
-        fanOut.wake()
-        deliveries.wake()
-      }
-    }
+  if (options.runners && tell === undefined) {
+    runners = createRunners({ options, store, clock, log, registry, sealer, ids, subscriptionIds, deliveryIds, onJobEnd: jobs.onEnd })
   }
 
   // What is told of it all: the document that designers read.
@@ -169,25 +119,9 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     deliveries: subscriptions.deliveries,
     connector: { swagger: connector.swagger, findings: connector.findings },
     topic: (name, topicOptions = {}) => topics.topic(name, topicOptions),
-    isCapability (request: FastifyRequest) {
-      const { routeOptions, params } = request
-      // The host's 404 has no config.
-      const marked = (routeOptions.config as FastifyContextConfig | undefined)?.logicApps
-      const { token } = params as { token?: string }
-      if (typeof marked === 'object' && marked.role === 'poll') return carriesState(request, marked.operationId, triggerStates)
-      return typeof marked === 'object' && token !== undefined && tokens.verify(token) !== undefined
-    }
+    isCapability: createCapabilityCheck(tokens, triggerStates)
   } as FastifyInstance['logicApps'])
-  const decorate = (name: 'asyncAction' | 'webhookAction' | 'webhookTrigger' | 'pollingTrigger', add: (instance: FastifyInstance, path: string, options: never, handler: never) => void): void => {
-    app.decorate(name, function (this: FastifyInstance, path: string, operation: object, handler?: unknown) {
-      add(this, path, operation as never, handler as never)
-      return this
-    } as never)
-  }
-  decorate('asyncAction', (instance, path, operation, handler) => { addAsyncAction(instance, path, operation, handler, parts) })
-  decorate('webhookAction', (instance, path, operation, handler) => { addWebhookAction(instance, path, operation, handler, parts) })
-  decorate('webhookTrigger', (instance, path, operation) => { addWebhookTrigger(instance, path, operation, parts) })
-  decorate('pollingTrigger', (instance, path, operation) => { addPollingTrigger(instance, path, operation, parts) })
+  decorateOperations(app, parts)
   app.addHook('onRoute', describePlainActions(registry))
   if (options.connector !== false) {
     app.addHook('onRoute', collectConnectorRoutes(connector))
@@ -198,13 +132,12 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   app.addHook('onReady', async () => {
     registry.complete()
     await connector.prepare()
-    await runners?.prepare()
-    for (const runner of [runners?.jobs, runners?.fanOut, runners?.deliveries]) runner?.start()
+    await runners?.start()
   })
   app.addHook('preClose', async () => {
     jobs.stop()
     const drainMs = toMs(options.drainSeconds)
-    await Promise.all([runners?.jobs.stop(drainMs), runners?.fanOut.stop(), runners?.deliveries.stop(drainMs), polls.stop(drainMs)])
+    await Promise.all([runners?.stop(drainMs), polls.stop(drainMs)])
   })
 }
 

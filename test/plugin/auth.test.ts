@@ -56,12 +56,13 @@ test('isCapability says no to all that is no generated route with a genuine toke
   addCakes(app)
   app.get('/plain/:token', { schema: { operationId: 'Plain' }, config: { logicApps: true } }, async () => '')
   app.get('/other/:token', async () => '')
+  app.get('/null/:token', { config: { logicApps: null as never } }, async () => '')
   const accepted = await order(app)
   const path = pathOf(accepted.headers.location)
   const token = path.split('/').at(-1)!
   const forged = token.slice(0, -1) + (token.endsWith('A') ? 'B' : 'A')
   seen.length = 0
-  const no = [`/cakes/jobs/${forged}`, '/cakes/jobs/x', `/cakes/operations/${forged}`, `/plain/${token}`, `/other/${token}`, '/nowhere', `/nowhere/${token}`, `${path}/more`]
+  const no = [`/cakes/jobs/${forged}`, '/cakes/jobs/x', `/cakes/operations/${forged}`, `/plain/${token}`, `/other/${token}`, `/null/${token}`, '/nowhere', `/nowhere/${token}`, `${path}/more`]
   const yes = [path, path.replace('/jobs/', '/operations/')]
   for (const url of [...no, ...yes]) await app.inject(url)
   await app.inject({ method: 'HEAD', url: path })

@@ -55,6 +55,21 @@ test('a store that cannot be opened stops the app with its reason', async (t) =>
   await t.rejects(createApp(t, { store }), { message: 'no such host' })
 })
 
+test('a store may tell of other processes\' work before it is quite open', async (t) => {
+  const inner = sqliteStore({ file: ':memory:' })
+  const store: Store = {
+    ...inner,
+    async open (host) {
+      const identity = await inner.open(host)
+      host.wake()
+      return identity
+    }
+  }
+  const { app } = await createApp(t, { store })
+  addCakes(app)
+  t.equal((await order(app)).statusCode, 202)
+})
+
 test('a store that keeps no secret asks for the secret option', async (t) => {
   const storeWithoutSecret = (): Store => {
     const store = sqliteStore({ file: ':memory:' })

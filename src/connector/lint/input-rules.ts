@@ -1,15 +1,46 @@
 import { fitsType } from '../schema/parameter.ts'
-import type { SwaggerParameter, SwaggerSchema } from '../swagger.ts'
+import type { SwaggerExtensions, SwaggerParameter, SwaggerSchema } from '../swagger.ts'
 import type { LintRule } from './rule.ts'
-import { bodyOf, isInternalThing, list, record, type OperationView } from './view.ts'
+import { bodyOf, isInternalThing, list, record } from './view.ts'
 
 const simpleTypes = ['string', 'number', 'integer', 'boolean', 'array', 'file']
-const isMarked = (schema: SwaggerSchema): boolean => schema['x-ms-notification-url'] !== undefined
 
 const templateNames = (path: string): string[] => [...path.matchAll(/\{([^}]*)\}/g)].map(([, name]) => name!)
 
-function pathParametersOf ({ parameters }: OperationView): SwaggerParameter[] {
-  return parameters.filter((parameter) => parameter.in === 'path')
+/** A parameter, or a property of a body. */
+interface Input extends SwaggerExtensions { default?: unknown, properties?: unknown }
+
+/** Asks of every parameter what is wrong with it. */
+function eachParameter (faultOf: (parameter: SwaggerParameter) => string | false): LintRule['check'] {
+  return ({ operations }, report) => {
+    for (const { parameters, place, id } of operations) {
+      for (const parameter of parameters) {
+        const fault = faultOf(parameter)
+        if (fault !== false) report(`${place}.parameters.${parameter.name}`, fault, id)
+      }
+    }
+  }
+}
+
+/** The same of every input that authors do not see: parameters outside the body, and properties in it. */
+function hiddenInputs (faultOf: (input: Input, isRequired: boolean) => string | false): LintRule['check'] {
+  return (view, report) => {
+    for (const operation of view.operations.filter(({ isInternal }) => !isInternal)) {
+      const look = (at: string, input: Input, isRequired: boolean): void => {
+        const fault = isInternalThing(input) && faultOf(input, isRequired)
+        if (fault !== false) report(at, fault, operation.id)
+      }
+      for (const parameter of operation.parameters) {
+        if (parameter.in !== 'body') look(`${operation.place}.parameters.${parameter.name}`, parameter, parameter.required === true)
+      }
+      view.walk(bodyOf(operation)?.schema, `${operation.place}.body`, (schema, place) => {
+        for (const [name, value] of Object.entries(record(schema.properties))) {
+          const property = view.follow(value as SwaggerSchema)
+          if (property !== undefined) look(`${place}.${name}`, property, list(schema.required).includes(name))
+        }
+      })
+    }
+  }
 }
 
 /** Inputs that the designer would lose, or misread (openapi 0.7 to 0.11). */
@@ -22,7 +53,7 @@ export const inputRules: LintRule[] = [
     mend: 'declare it in schema.params under the name that the path has',
     check ({ operations }, report) {
       for (const operation of operations) {
-        const [named, declared] = [templateNames(operation.path), pathParametersOf(operation).map(({ name }) => name)]
+        const [named, declared] = [templateNames(operation.path), operation.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)]
         for (const name of named) if (!declared.includes(name)) report(operation.place, `has {${name}} in its path and no such parameter`, operation.id)
         for (const name of declared) if (!named.includes(name)) report(operation.place, `has the path parameter ${name}, which is not in its path`, operation.id)
       }
@@ -34,11 +65,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 0.11',
     asks: 'Path parameters are required.',
     mend: 'set required: true',
-    check ({ operations }, report) {
-      for (const operation of operations) {
-        for (const { name, required } of pathParametersOf(operation)) if (required !== true) report(`${operation.place}.parameters.${name}`, 'is an optional part of a path', operation.id)
-      }
-    }
+    check: eachParameter(({ in: where, required }) => where === 'path' && required !== true && 'is an optional part of a path')
   },
   {
     id: 'path-parameter-encoding',
@@ -46,13 +73,8 @@ export const inputRules: LintRule[] = [
     source: 'openapi 0.11',
     asks: 'Path parameters say how they are encoded.',
     mend: 'set x-ms-url-encoding: "single"',
-    check ({ operations }, report) {
-      for (const operation of operations) {
-        for (const parameter of pathParametersOf(operation)) {
-          if (!['single', 'double'].includes(String(parameter['x-ms-url-encoding']))) report(`${operation.place}.parameters.${parameter.name}`, 'has no x-ms-url-encoding', operation.id)
-        }
-      }
-    }
+    check: eachParameter(({ in: where, 'x-ms-url-encoding': encoding }) =>
+      where === 'path' && !['single', 'double'].includes(String(encoding)) && 'has no x-ms-url-encoding')
   },
   {
     id: 'path-wildcard',
@@ -106,13 +128,8 @@ export const inputRules: LintRule[] = [
     source: 'openapi 0.9',
     asks: 'Every parameter outside the body has one simple type: without, it disappears.',
     mend: `set type to one of ${simpleTypes.join(', ')}`,
-    check ({ operations }, report) {
-      for (const { parameters, place, id } of operations) {
-        for (const { name, in: where, type } of parameters) {
-          if (where !== 'body' && !simpleTypes.includes(type as string)) report(`${place}.parameters.${name}`, `has the type ${JSON.stringify(type) ?? 'none'}, and is no input in the designer`, id)
-        }
-      }
-    }
+    check: eachParameter(({ in: where, type }) =>
+      where !== 'body' && !simpleTypes.includes(type as string) && `has the type ${JSON.stringify(type) ?? 'none'}, and is no input in the designer`)
   },
   {
     id: 'parameter-label',
@@ -152,21 +169,8 @@ export const inputRules: LintRule[] = [
     source: 'openapi 1, x-ms-visibility',
     asks: 'An internal input that is required has a default: no author can fill it.',
     mend: 'give it a default, make it optional, or show it',
-    check (view, report) {
-      for (const operation of view.operations.filter(({ isInternal }) => !isInternal)) {
-        for (const parameter of operation.parameters) {
-          if (parameter.in !== 'body' && isInternalThing(parameter) && parameter.required === true && parameter.default === undefined && parameter['x-ms-notification-url'] === undefined) {
-            report(`${operation.place}.parameters.${parameter.name}`, 'is required and hidden, and has no default', operation.id)
-          }
-        }
-        view.walk(bodyOf(operation)?.schema, `${operation.place}.body`, (schema, place) => {
-          for (const name of list(schema.required) as string[]) {
-            const property = view.follow(record(schema.properties)[name] as SwaggerSchema)
-            if (property !== undefined && isInternalThing(property) && property.default === undefined && property.properties === undefined && !isMarked(property)) report(`${place}.${name}`, 'is required and hidden, and has no default', operation.id)
-          }
-        })
-      }
-    }
+    check: hiddenInputs((input, isRequired) =>
+      isRequired && input.default === undefined && input.properties === undefined && input['x-ms-notification-url'] === undefined && 'is required and hidden, and has no default')
   },
   {
     id: 'internal-optional',
@@ -174,19 +178,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 1, InternalPropertyWithDefaultOptional',
     asks: 'An internal input with a default is required: else it is not sent.',
     mend: 'make it required',
-    check (view, report) {
-      for (const operation of view.operations.filter(({ isInternal }) => !isInternal)) {
-        for (const { name, in: where, required, default: value, ...parameter } of operation.parameters) {
-          if (where !== 'body' && isInternalThing(parameter) && value !== undefined && required !== true) report(`${operation.place}.parameters.${name}`, 'has a default that is not sent', operation.id)
-        }
-        view.walk(bodyOf(operation)?.schema, `${operation.place}.body`, (schema, place) => {
-          for (const [name, value] of Object.entries(record(schema.properties))) {
-            const property = view.follow(value as SwaggerSchema)
-            if (property !== undefined && isInternalThing(property) && property.default !== undefined && !list(schema.required).includes(name)) report(`${place}.${name}`, 'has a default that is not sent', operation.id)
-          }
-        })
-      }
-    }
+    check: hiddenInputs((input, isRequired) => !isRequired && input.default !== undefined && 'has a default that is not sent')
   },
   {
     id: 'body-required',
@@ -230,10 +222,6 @@ export const inputRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'No field of a form has \'"\' or "@" in its name: it would be dropped.',
     mend: 'rename it',
-    check ({ operations }, report) {
-      for (const { parameters, place, id } of operations) {
-        for (const { name, in: where } of parameters) if (where === 'formData' && /["@]/.test(name)) report(`${place}.parameters.${name}`, 'is dropped by the designer', id)
-      }
-    }
+    check: eachParameter(({ name, in: where }) => where === 'formData' && /["@]/.test(name) && 'is dropped by the designer')
   }
 ]

@@ -1,6 +1,7 @@
 import type { ClaimedJob, ClaimRequest, ClaimResult } from '../../work/store.ts'
+import { toJob } from '../records.ts'
 import type { Statements, Transaction } from './connection.ts'
-import { columns, toRecord } from './jobs.ts'
+import { columns } from './jobs.ts'
 import { newTicket, type Ticket, type Tickets } from './tickets.ts'
 import { keepWorker } from './workers.ts'
 
@@ -90,7 +91,7 @@ async function begin (transaction: Transaction, tickets: Tickets, fetched: Ticke
     WHERE number = ANY ($1) AND worker IS NULL AND (number, ticket) IN (SELECT * FROM unnest($1::bigint[], $4::uuid[]))
     RETURNING ${columns}, input, ticket, due_at`, fetched.map(({ number }) => number), worker, now, fetched.map(({ ticket }) => ticket))
   if (rows.length < fetched.length) await sortOut(transaction, tickets, fetched.filter(({ ticket }) => !rows.some((row) => row.ticket === ticket)))
-  return rows.map((row) => ({ ...toRecord(row), input: row.input as string, due: row.due_at === null ? 'run' : 'deadline' }))
+  return rows.map((row) => ({ ...toJob(row), input: row.input as string, due: row.due_at === null ? 'run' : 'deadline' }))
 }
 
 /**

@@ -1,9 +1,8 @@
-import type {
-  Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord, DeliveryStatus
-} from '../../work/store.ts'
-import type { Row, Statements, Transaction } from './connection.ts'
-import { toBytes } from './subscriptions.ts'
-import { whereOf } from './where.ts'
+import type { Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord } from '../../work/store.ts'
+import { deliveryConditions } from '../filters.ts'
+import { toAttempt, toBytes, toDelivery } from '../records.ts'
+import type { Statements, Transaction } from './connection.ts'
+import { numberedWhereOf } from './where.ts'
 import { keepWorker } from './workers.ts'
 
 /*
@@ -11,24 +10,6 @@ import { keepWorker } from './workers.ts'
  * host and their subscription, they move from one subscription to another, and dead ones come back. A ticket for each
  * would be written anew with every such change.
  */
-
-export function toDelivery (row: Row): DeliveryRecord {
-  return {
-    number: row.number as number,
-    operation: row.operation as string,
-    owner: row.owner as string,
-    subscription: row.subscription as number,
-    subscriptionCreatedAt: row.subscription_created_at as number,
-    urlHint: row.url_hint as string,
-    status: row.status as DeliveryStatus,
-    attempts: row.attempts as number,
-    createdAt: row.created_at as number,
-    dueAt: row.due_at as number | null,
-    endedAt: row.ended_at as number | null,
-    event: row.event as number | null,
-    job: row.job as number | null
-  }
-}
 
 export interface OwedEvent { subscription: number, dueAt: number | null }
 
@@ -160,7 +141,7 @@ export async function keepAttempts ({ prepared }: Statements, attempts: { delive
 }
 
 export async function listDeliveries ({ sql }: Statements, filter: DeliveryFilter): Promise<DeliveryRecord[]> {
-  const { where, values } = conditionsOf(filter)
+  const { where, values } = numberedWhereOf(deliveryConditions(filter))
   return (await sql(`SELECT * FROM @.deliveries ${where} ORDER BY number DESC LIMIT ${filter.limit}`, ...values)).map(toDelivery)
 }
 
@@ -170,32 +151,16 @@ export async function readAttempts ({ sql }: Statements, delivery: number): Prom
     SELECT at, duration_ms, status_code, answer FROM @.deliveries LEFT JOIN @.delivery_attempts ON delivery = number
     WHERE number = $1 ORDER BY place`, delivery)
   if (rows.length === 0) return undefined
-  return rows.filter(({ at }) => at !== null).map((row) => ({
-    at: row.at as number,
-    durationMs: row.duration_ms as number,
-    statusCode: row.status_code as number | null,
-    answer: row.answer as string
-  }))
+  return rows.filter(({ at }) => at !== null).map(toAttempt)
 }
 
 export async function redeliver ({ change }: Transaction, filter: Omit<DeliveryFilter, 'status'> & { number?: number | undefined }, now: number): Promise<number> {
-  const { where, values } = conditionsOf({ ...filter, status: 'dead' })
+  const { where, values } = numberedWhereOf(deliveryConditions({ ...filter, status: 'dead' }))
   return await change(`
     UPDATE @.deliveries SET status = 'pending', due_at = $${values.length + 1}, ended_at = NULL, attempts = 0
     WHERE number IN (SELECT number FROM @.deliveries ${where}
       AND EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = subscription AND subscriptions.status = 'active')
       ORDER BY number LIMIT ${filter.limit} FOR UPDATE)`, ...values, now)
-}
-
-function conditionsOf ({ number, operation, owner, subscription, status, before }: Omit<DeliveryFilter, 'limit'> & { number?: number | undefined }): ReturnType<typeof whereOf> {
-  return whereOf({
-    'number = ?': number,
-    'operation = ?': operation,
-    'owner = ?': owner,
-    'subscription = ?': subscription,
-    'status = ?': status,
-    'number < ?': before
-  })
 }
 
 export async function sweepDeliveries ({ sql }: Statements, endedBefore: number, limit: number): Promise<number> {

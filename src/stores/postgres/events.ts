@@ -1,7 +1,8 @@
 import type { FanOut, FanOutRequest, FanOutStep, HostTransaction, NewEvent, Subscriber, SubscriptionRecord } from '../../work/store.ts'
+import { toSubscription } from '../records.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { keepAttempts, oweEvent } from './deliveries.ts'
-import { lockOperations, toSubscription } from './subscriptions.ts'
+import { lockOperations } from './subscriptions.ts'
 
 /*
  * The log. A later event must never show before an earlier one, or a cursor that has passed the later one would skip the

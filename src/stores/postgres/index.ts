@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../../work/clock.ts'
+import { systemClock } from '../../work/clock.ts'
 import type { Logger } from '../../work/log.ts'
 import type { Store } from '../../work/store.ts'
 import { checkPostgresOptions, type PostgresStoreOptions } from './options.ts'
@@ -28,7 +28,7 @@ export function postgresStore (options: PostgresStoreOptions): Store {
  */
 export async function migratePostgres (options: Omit<PostgresStoreOptions, 'migrate'>): Promise<void> {
   const store = postgresStore({ ...options, migrate: true })
-  await store.open({ clock, log: silent, leaseMs: Infinity, deliveryRetentionMs: Infinity, wake () {} })
+  await store.open({ clock: systemClock, log: silent, leaseMs: Infinity, deliveryRetentionMs: Infinity, wake () {} })
   await store.close()
 }
 
@@ -49,16 +49,6 @@ export async function moveStore (from: { file: string }, to: Omit<PostgresStoreO
 
 /** How many of each were moved. */
 export interface MoveCounts { jobs: number, subscriptions: number, events: number, deliveries: number }
-
-/** For the moment that a migration takes. */
-const clock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  after (ms, callback) {
-    const timer = setTimeout(callback, ms)
-    return () => { clearTimeout(timer) }
-  }
-}
 
 /** What fails is thrown. */
 const silent: Logger = { debug () {}, info () {}, warn () {}, error () {}, child: () => silent }

@@ -1,42 +1,25 @@
-import type { Failure, JobEnd, JobFilter, JobRecord, JobStatus, Lease, ProgressReport, Settlement } from '../../work/store.ts'
+import type { JobEnd, JobFilter, JobRecord, Lease, ProgressReport, Settlement } from '../../work/store.ts'
+import { jobConditions } from '../filters.ts'
+import { toJob } from '../records.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { oweJobEnds } from './deliveries.ts'
 import type { Ticket, Tickets } from './tickets.ts'
-import { whereOf } from './where.ts'
+import { numberedWhereOf } from './where.ts'
 
 export const columns = `number, operation, owner, status, attempt, failures, crashes, percent_complete, message,
   created_at, started_at, ended_at, result, failure`
-
-export function toRecord (row: Row): JobRecord {
-  return {
-    number: row.number as number,
-    operation: row.operation as string,
-    owner: row.owner as string,
-    status: row.status as JobStatus,
-    attempt: row.attempt as number,
-    failures: row.failures as number,
-    crashes: row.crashes as number,
-    percentComplete: row.percent_complete as number,
-    message: row.message as string,
-    createdAt: row.created_at as number,
-    startedAt: row.started_at as number | null,
-    endedAt: row.ended_at as number | null,
-    result: row.result as string | null,
-    failure: row.failure === null ? null : JSON.parse(row.failure as string) as Failure
-  }
-}
 
 /** One statement, so that all are of one moment. */
 export async function readJobs ({ prepared }: Statements, numbers: number[]): Promise<(JobRecord | undefined)[]> {
   if (numbers.length === 0) return []
   const rows = await prepared(`SELECT ${columns} FROM @.jobs WHERE number = ANY ($1)`, numbers)
-  const records = new Map(rows.map((row) => [row.number as number, toRecord(row)]))
+  const records = new Map(rows.map((row) => [row.number as number, toJob(row)]))
   return numbers.map((number) => records.get(number))
 }
 
-export async function listJobs ({ sql }: Statements, { operation, owner, status, before, limit }: JobFilter): Promise<JobRecord[]> {
-  const { where, values } = whereOf({ 'operation = ?': operation, 'owner = ?': owner, 'status = ?': status, 'number < ?': before })
-  return (await sql(`SELECT ${columns} FROM @.jobs ${where} ORDER BY number DESC LIMIT ${limit}`, ...values)).map(toRecord)
+export async function listJobs ({ sql }: Statements, filter: JobFilter): Promise<JobRecord[]> {
+  const { where, values } = numberedWhereOf(jobConditions(filter))
+  return (await sql(`SELECT ${columns} FROM @.jobs ${where} ORDER BY number DESC LIMIT ${filter.limit}`, ...values)).map(toJob)
 }
 
 /** Those of these leases that are lost. */

@@ -1,31 +1,30 @@
 import type { Lease, Store, StoreHost, StoreIdentity } from '../../work/store.ts'
+import { createObserver } from '../observer.ts'
 import { claimJobs, findDue } from './claim.ts'
-import { createConnection, type Connection, type Statements, type Transaction } from './connection.ts'
+import { createConnection, type Connection, type Statements } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg } from './dependencies.ts'
 import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { explain } from './errors.ts'
 import { createHandedOut, type Claimed } from './handed-out.ts'
-import { endJob, findLost, listJobs, readJobs, reportProgress, restoreTickets, settleJobs, sweepJobs } from './jobs.ts'
+import { endJob, findLost, listJobs, readJobs, reportProgress, settleJobs, sweepJobs } from './jobs.ts'
 import { createListener, type Listener } from './listener.ts'
 import { assertMigrated, migrate } from './migrate.ts'
 import type { PostgresSettings } from './options.ts'
 import { createQueueLimit } from './queue-limit.ts'
+import { giveBack, recoverSilent, recoverTickets, release, type RecoveryParts } from './recovery.ts'
 import { migrations, type Migration } from './schema.ts'
 import { settleDeliveries } from './settle-deliveries.ts'
 import { submitJobs } from './submit.ts'
 import { listSubscriptions, lockOperations, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { readLog, sweepEvents } from './topic-log.ts'
-import { createTickets, type Tickets } from './tickets.ts'
-import { createObserver, dropWorker, giveBackDeliveries, giveBackJobs, keepWorker, releaseWorker } from './workers.ts'
+import { createTickets } from './tickets.ts'
+import { giveBackDeliveries, giveBackJobs, keepWorker } from './workers.ts'
 
 /** All that there is between `open` and `close`. */
-interface Opened {
-  connection: Connection
-  tickets: Tickets
+interface Opened extends RecoveryParts {
   listener: Listener
-  host: StoreHost
 }
 
 /**
@@ -50,6 +49,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   const sql: Connection['sql'] = async (text, ...values) => await now().connection.sql(text, ...values)
   const reads: Statements = { sql, prepared: async (text, ...values) => await now().connection.prepared(text, ...values) }
   const write: Connection['write'] = async (work) => await now().connection.write(work)
+
   async function open (host: StoreHost): Promise<StoreIdentity> {
     const pg = await importPg()
     const pool = settings.pool ?? new pg.Pool(settings.config!)
@@ -74,7 +74,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       await (settings.migrate ? migrate : assertMigrated)(connection, schema, steps)
       await tickets.open(host)
       connection.opened()
-      await recoverTickets()
+      await recoverTickets(opened, bossSchema)
       await recover()
       await listener.start()
       const [row] = await sql('SELECT id_key FROM @.store')
@@ -94,57 +94,15 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     await connection.close()
   }
 
-  async function recoverTickets (): Promise<void> {
-    const { tickets, host } = now()
-    const operations = await sql('SELECT DISTINCT operation FROM @.jobs WHERE status = \'queued\' AND ticket IS NOT NULL')
-    await tickets.prepare(operations.map(({ operation }) => operation as string))
-    const count = await write((transaction) => restoreTickets(transaction, tickets, bossSchema))
-    if (count > 0) host.log.warn({ count }, 'jobs were queued without a ticket of pg-boss, which somebody must have deleted: they have new ones')
-  }
-
-  async function release (id: string, beat?: number): Promise<number> {
-    const { tickets } = now()
-    const held = await sql('SELECT DISTINCT operation FROM @.jobs WHERE worker = $1', id)
-    await tickets.prepare(held.map(({ operation }) => operation as string))
-    return await write(async (transaction) => {
-      // It may have moved since we looked, and a claim it made then must stay its own.
-      if (!await dropWorker(transaction, id, beat) && beat !== undefined) return 0
-      const count = await releaseWorker(transaction, tickets, id)
-      if (count > 0) transaction.tell()
-      return count
-    })
-  }
-
-  async function giveBack (what: string, free: (transaction: Transaction) => Promise<number>): Promise<void> {
-    const { host } = now()
-    const count = await write(async (transaction) => {
-      const count = await free(transaction)
-      if (count > 0) transaction.tell()
-      return count
-    })
-    if (count === 0) return
-    host.log.warn({ count }, `gave back ${what} of a claim that was made, and whose answer was lost`)
-    queueLimit.forget()
+  async function recover (): Promise<number> {
+    const count = await recoverSilent(now(), observer)
+    if (count > 0) queueLimit.forget()
+    return count
   }
 
   function dropLost (lost: Lease[]): Lease[] {
     heldJobs.letGo(lost.map(fenceOf))
     return lost
-  }
-
-  async function recover (): Promise<number> {
-    const { host: { clock, leaseMs } } = now()
-    const workers = await sql('SELECT id, beat FROM @.workers').catch((error: unknown) => {
-      observer.beginAnew()
-      throw error
-    }) as unknown as { id: string, beat: number }[]
-    let count = 0
-    for (const { id, beat } of observer.findSilent(workers, clock.monotonic(), leaseMs)) {
-      count += await release(id, beat)
-      observer.forget(id)
-    }
-    if (count > 0) queueLimit.forget()
-    return count
   }
 
   return {
@@ -153,7 +111,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     async close () {
       if (opened === undefined) return
       try {
-        await release(worker)
+        await release(opened, worker)
       } catch (error) {
         // The others find us silent, and take what we held.
         opened.host.log.warn({ err: error }, 'the store was closed without giving back what it held')
@@ -182,7 +140,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     async claim (request) {
       const { tickets } = now()
-      const free = (known: Claimed[]): Promise<void> => giveBack('jobs', (transaction) => giveBackJobs(transaction, tickets, worker, known))
+      const free = async (known: Claimed[]): Promise<void> => {
+        if (await giveBack(now(), 'jobs', (transaction) => giveBackJobs(transaction, tickets, worker, known)) > 0) queueLimit.forget()
+      }
       return await heldJobs.claim(free, async () => {
         const { due, nextDueAt } = await findDue(reads, request)
         if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
@@ -293,7 +253,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     }),
 
     async claimDeliveries (request) {
-      const free = (known: Claimed[]): Promise<void> => giveBack('callbacks', (transaction) => giveBackDeliveries(transaction, worker, known))
+      const free = async (known: Claimed[]): Promise<void> => {
+        await giveBack(now(), 'callbacks', (transaction) => giveBackDeliveries(transaction, worker, known))
+      }
       return await heldDeliveries.claim(free, async () => {
         const { found, nextDueAt } = await findDueDeliveries(reads, request)
         if (!found) return { deliveries: [], nextDueAt }

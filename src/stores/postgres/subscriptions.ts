@@ -1,57 +1,17 @@
 import type { NewSubscription, SubscribeOutcome, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus, VersionLimits } from '../../work/store.ts'
-import type { Row, Statements, Transaction } from './connection.ts'
-import { whereOf } from './where.ts'
-
-export function toSubscription (row: Row): SubscriptionRecord {
-  const tracking = {
-    clientTrackingId: row.client_tracking_id,
-    operationName: row.operation_name,
-    workflowRunId: row.workflow_run_id,
-    workflowId: row.workflow_id
-  }
-  return {
-    number: row.number as number,
-    operation: row.operation as string,
-    owner: row.owner as string,
-    topic: row.topic as string | null,
-    job: row.job as number | null,
-    status: row.status as SubscriptionStatus,
-    afterEvent: row.after_event as number,
-    failingSince: row.failing_since as number | null,
-    skipped: row.skipped as number,
-    urlDigest: row.url_digest as string,
-    versionlessDigest: row.versionless_digest as string | null,
-    sealedUrl: toBytes(row.sealed_url),
-    urlHint: row.url_hint as string,
-    host: row.host as string,
-    tracking: Object.fromEntries(Object.entries(tracking).filter(([, value]) => value !== null)) as SubscriptionRecord['tracking'],
-    createdAt: row.created_at as number,
-    input: row.input as string
-  }
-}
-
-/** Not a Buffer, whose methods differ. */
-export const toBytes = (value: unknown): Uint8Array => new Uint8Array(value as Buffer)
+import { subscriptionConditions } from '../filters.ts'
+import { toSubscription } from '../records.ts'
+import type { Statements, Transaction } from './connection.ts'
+import { numberedWhereOf } from './where.ts'
 
 export async function readSubscription ({ sql }: Statements, number: number): Promise<SubscriptionRecord | undefined> {
   const [row] = await sql('SELECT * FROM @.subscriptions WHERE number = $1', number)
   return row === undefined ? undefined : toSubscription(row)
 }
 
-export async function listSubscriptions ({ sql }: Statements, { operation, job, owner, urlDigest, status, tracking = {}, before, limit }: SubscriptionFilter): Promise<SubscriptionRecord[]> {
-  const { where, values } = whereOf({
-    'operation = ?': operation,
-    'job = ?': job,
-    'owner = ?': owner,
-    'url_digest = ?': urlDigest,
-    'status = ?': status,
-    'client_tracking_id = ?': tracking.clientTrackingId,
-    'operation_name = ?': tracking.operationName,
-    'workflow_run_id = ?': tracking.workflowRunId,
-    'workflow_id = ?': tracking.workflowId,
-    'number < ?': before
-  })
-  return (await sql(`SELECT * FROM @.subscriptions ${where} ORDER BY number DESC LIMIT ${limit}`, ...values)).map(toSubscription)
+export async function listSubscriptions ({ sql }: Statements, filter: SubscriptionFilter): Promise<SubscriptionRecord[]> {
+  const { where, values } = numberedWhereOf(subscriptionConditions(filter))
+  return (await sql(`SELECT * FROM @.subscriptions ${where} ORDER BY number DESC LIMIT ${filter.limit}`, ...values)).map(toSubscription)
 }
 
 /**

@@ -1,31 +1,11 @@
-import type { SQLOutputValue } from 'node:sqlite'
 import type {
   Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord,
-  DeliverySettlement, DeliveryStatus, FanOutStep
+  DeliverySettlement, FanOutStep
 } from '../../work/store.ts'
+import { deliveryConditions, whereOf } from '../filters.ts'
+import { toAttempt, toDelivery } from '../records.ts'
 import type { Transaction } from './connection.ts'
-import { whereOf } from './where.ts'
 import { confirmSubscription, leaveRow, readPlace, removeSubscription } from './subscriptions.ts'
-
-type Row = Record<string, SQLOutputValue>
-
-function toDelivery (row: Row): DeliveryRecord {
-  return {
-    number: row.number as number,
-    operation: row.operation as string,
-    owner: row.owner as string,
-    subscription: row.subscription as number,
-    subscriptionCreatedAt: row.subscription_created_at as number,
-    urlHint: row.url_hint as string,
-    status: row.status as DeliveryStatus,
-    attempts: row.attempts as number,
-    createdAt: row.created_at as number,
-    dueAt: row.due_at as number | null,
-    endedAt: row.ended_at as number | null,
-    event: row.event as number | null,
-    job: row.job as number | null
-  }
-}
 
 export function fanOut (transaction: Transaction, step: FanOutStep): boolean {
   const { sql } = transaction
@@ -191,39 +171,23 @@ function keepAttempt ({ sql }: Transaction, delivery: number, { at, durationMs, 
 }
 
 export function listDeliveries ({ sql }: Transaction, filter: DeliveryFilter): DeliveryRecord[] {
-  const { where, values } = conditionsOf(filter)
+  const { where, values } = whereOf(deliveryConditions(filter))
   return sql(`SELECT * FROM deliveries ${where} ORDER BY number DESC LIMIT ?`).all(...values, filter.limit).map(toDelivery)
 }
 
 export function readAttempts ({ sql }: Transaction, delivery: number): DeliveryAttempt[] | undefined {
   if (sql('SELECT 1 FROM deliveries WHERE number = ?').get(delivery) === undefined) return undefined
-  return sql('SELECT * FROM delivery_attempts WHERE delivery = ? ORDER BY rowid').all(delivery).map((row) => ({
-    at: row.at as number,
-    durationMs: row.duration_ms as number,
-    statusCode: row.status_code as number | null,
-    answer: row.answer as string
-  }))
+  return sql('SELECT * FROM delivery_attempts WHERE delivery = ? ORDER BY rowid').all(delivery).map(toAttempt)
 }
 
 export function redeliver ({ sql }: Transaction, filter: Omit<DeliveryFilter, 'status'> & { number?: number | undefined }, now: number): number {
-  const { where, values } = conditionsOf({ ...filter, status: 'dead' })
+  const { where, values } = whereOf(deliveryConditions({ ...filter, status: 'dead' }))
   return Number(sql(`
     UPDATE deliveries SET status = 'pending', due_at = ?, ended_at = NULL, attempts = 0
     WHERE number IN (SELECT number FROM deliveries ${where}
       AND EXISTS (SELECT * FROM subscriptions WHERE subscriptions.number = subscription AND subscriptions.status = 'active')
       ORDER BY number LIMIT ?)`
   ).run(now, ...values, filter.limit).changes)
-}
-
-function conditionsOf ({ number, operation, owner, subscription, status, before }: Omit<DeliveryFilter, 'limit'> & { number?: number | undefined }): ReturnType<typeof whereOf> {
-  return whereOf({
-    'number = ?': number,
-    'operation = ?': operation,
-    'owner = ?': owner,
-    'subscription = ?': subscription,
-    'status = ?': status,
-    'number < ?': before
-  })
 }
 
 /** What a vanished worker was sending is sent again: it cannot be known whether it arrived. */

@@ -1,7 +1,8 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type { FanOut, FanOutRequest, NewEvent, Subscriber } from '../../work/store.ts'
+import { toSubscription } from '../records.ts'
 import type { Transaction } from './connection.ts'
-import { findPast, readSubscription, toSubscription } from './subscriptions.ts'
+import { findPast, readSubscription } from './subscriptions.ts'
 import { appendEntry } from './topic-log.ts'
 
 type Row = Record<string, SQLOutputValue>

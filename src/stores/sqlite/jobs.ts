@@ -1,47 +1,25 @@
-import type { SQLOutputValue } from 'node:sqlite'
 import type {
-  ClaimedJob, ClaimRequest, ClaimResult, Failure, JobEnd, JobFilter, JobRecord, JobStatus, Lease, NewJob,
-  ProgressReport, Settlement, SubmitOutcome
+  ClaimedJob, ClaimRequest, ClaimResult, JobEnd, JobFilter, JobRecord, Lease, NewJob, ProgressReport, Settlement, SubmitOutcome
 } from '../../work/store.ts'
+import { jobConditions, whereOf } from '../filters.ts'
+import { toJob } from '../records.ts'
 import type { Transaction } from './connection.ts'
 import { oweJobEnd, releaseDeliveries } from './deliveries.ts'
 import { insertSubscription, renewJobSubscription } from './subscriptions.ts'
-import { whereOf } from './where.ts'
-
-type Row = Record<string, SQLOutputValue>
 
 const columns = `jobs.number, operation, owner, status, attempt, failures, crashes, percent_complete, message,
   created_at, started_at, ended_at, result, failure`
 const selectJob = `SELECT ${columns} FROM jobs LEFT JOIN job_results USING (number) WHERE number = ?`
 
-function toRecord (row: Row): JobRecord {
-  return {
-    number: row.number as number,
-    operation: row.operation as string,
-    owner: row.owner as string,
-    status: row.status as JobStatus,
-    attempt: row.attempt as number,
-    failures: row.failures as number,
-    crashes: row.crashes as number,
-    percentComplete: row.percent_complete as number,
-    message: row.message as string,
-    createdAt: row.created_at as number,
-    startedAt: row.started_at as number | null,
-    endedAt: row.ended_at as number | null,
-    result: row.result as string | null,
-    failure: row.failure === null ? null : JSON.parse(row.failure as string) as Failure
-  }
-}
-
 export function readJob ({ sql }: Transaction, number: number): JobRecord | undefined {
   const row = sql(selectJob).get(number)
-  return row === undefined ? undefined : toRecord(row)
+  return row === undefined ? undefined : toJob(row)
 }
 
-export function listJobs ({ sql }: Transaction, { operation, owner, status, before, limit }: JobFilter): JobRecord[] {
-  const { where, values } = whereOf({ 'operation = ?': operation, 'owner = ?': owner, 'status = ?': status, 'jobs.number < ?': before })
+export function listJobs ({ sql }: Transaction, filter: JobFilter): JobRecord[] {
+  const { where, values } = whereOf(jobConditions(filter))
   return sql(`SELECT ${columns} FROM jobs LEFT JOIN job_results USING (number) ${where} ORDER BY jobs.number DESC LIMIT ?`)
-    .all(...values, limit).map(toRecord)
+    .all(...values, filter.limit).map(toJob)
 }
 
 export function countQueued ({ sql }: Transaction): number {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { realpathSync, statSync } from 'node:fs'
 import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
+import { createObserver, type Beating } from '../observer.ts'
 import { createConnection, type OpenDatabase, type Transaction } from './connection.ts'
 import {
   claimJobs, countQueued, endJob, findDue, findNextDueAt, findRepeated, isHeld, keepWorker, listJobs, readJob, releaseWorker,
@@ -36,8 +37,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
   let lock: WorkerLock | undefined
   let host: StoreHost
   let stopWatching = (): void => {}
-  /** Beats of the other workers, and since when each has not changed, on our monotonic clock. */
-  const beats = new Map<string, { beat: number, since: number }>()
+  const observer = createObserver(worker)
 
   /** Drops what another process may have changed. */
   function refreshCache (): void {
@@ -91,27 +91,21 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
   }
 
   /** Workers whose process is gone, or that have not moved for the time of a lease: frozen, or blocked. */
-  function findVanished (workers: { id: string, beat: number }[]): { id: string, beat: number }[] {
-    const now = host.clock.monotonic()
-    return workers.filter(({ id, beat }) => {
-      if (id === worker) return false
-      if (isWorkerGone(path, id)) return true
-      const last = beats.get(id)
-      if (last?.beat !== beat) beats.set(id, { beat, since: now })
-      return last?.beat === beat && now - last.since >= host.leaseMs
-    })
+  function findVanished (workers: Beating[]): Beating[] {
+    const silent = observer.findSilent(workers, host.clock.monotonic(), host.leaseMs)
+    return workers.filter((other) => (other.id !== worker && isWorkerGone(path, other.id)) || silent.includes(other))
   }
 
   async function recover (): Promise<number> {
     if (!shared) return 0
-    const workers = await connection.read(({ sql }) => sql('SELECT id, beat FROM workers').all() as { id: string, beat: number }[])
+    const workers = await connection.read(({ sql }) => sql('SELECT id, beat FROM workers').all() as unknown as Beating[])
     const vanished = findVanished(workers)
     if (vanished.length === 0) return 0
     // It may have moved since we looked, and a claim it made then must stay its own.
     const count = await write((transaction) => vanished
       .filter(({ id, beat }) => transaction.sql('SELECT 1 FROM workers WHERE id = ? AND beat = ?').get(id, beat) !== undefined)
       .reduce((sum, { id }) => sum + releaseWorker(transaction, id), 0))
-    for (const { id } of vanished) beats.delete(id)
+    for (const { id } of vanished) observer.forget(id)
     cache.clear()
     queued = undefined
     return count

@@ -1,59 +1,18 @@
-import type { SQLInputValue, SQLOutputValue } from 'node:sqlite'
+import type { SQLInputValue } from 'node:sqlite'
 import type { NewSubscription, SubscribeOutcome, SubscriptionFilter, SubscriptionRecord, SubscriptionStatus, VersionLimits } from '../../work/store.ts'
+import { subscriptionConditions, whereOf } from '../filters.ts'
+import { toSubscription } from '../records.ts'
 import type { Transaction } from './connection.ts'
 import { lastEvent } from './topic-log.ts'
-import { whereOf } from './where.ts'
-
-type Row = Record<string, SQLOutputValue>
-
-export function toSubscription (row: Row): SubscriptionRecord {
-  const text = (name: string): string | undefined => row[name] as string | null ?? undefined
-  const tracking = {
-    clientTrackingId: text('client_tracking_id'),
-    operationName: text('operation_name'),
-    workflowRunId: text('workflow_run_id'),
-    workflowId: text('workflow_id')
-  }
-  return {
-    number: row.number as number,
-    operation: row.operation as string,
-    owner: row.owner as string,
-    topic: row.topic as string | null,
-    job: row.job as number | null,
-    status: row.status as SubscriptionStatus,
-    afterEvent: row.after_event as number,
-    failingSince: row.failing_since as number | null,
-    skipped: row.skipped as number,
-    urlDigest: row.url_digest as string,
-    versionlessDigest: row.versionless_digest as string | null,
-    sealedUrl: row.sealed_url as Uint8Array,
-    urlHint: row.url_hint as string,
-    host: row.host as string,
-    tracking: Object.fromEntries(Object.entries(tracking).filter(([, value]) => value !== undefined)),
-    createdAt: row.created_at as number,
-    input: row.input as string
-  }
-}
 
 export function readSubscription ({ sql }: Transaction, number: number): SubscriptionRecord | undefined {
   const row = sql('SELECT * FROM subscriptions WHERE number = ?').get(number)
   return row === undefined ? undefined : toSubscription(row)
 }
 
-export function listSubscriptions ({ sql }: Transaction, { operation, job, owner, urlDigest, status, tracking = {}, before, limit }: SubscriptionFilter): SubscriptionRecord[] {
-  const { where, values } = whereOf({
-    'operation = ?': operation,
-    'job = ?': job,
-    'owner = ?': owner,
-    'url_digest = ?': urlDigest,
-    'status = ?': status,
-    'client_tracking_id = ?': tracking.clientTrackingId,
-    'operation_name = ?': tracking.operationName,
-    'workflow_run_id = ?': tracking.workflowRunId,
-    'workflow_id = ?': tracking.workflowId,
-    'number < ?': before
-  })
-  return sql(`SELECT * FROM subscriptions ${where} ORDER BY number DESC LIMIT ?`).all(...values, limit).map(toSubscription)
+export function listSubscriptions ({ sql }: Transaction, filter: SubscriptionFilter): SubscriptionRecord[] {
+  const { where, values } = whereOf(subscriptionConditions(filter))
+  return sql(`SELECT * FROM subscriptions ${where} ORDER BY number DESC LIMIT ?`).all(...values, filter.limit).map(toSubscription)
 }
 
 export function insertSubscription ({ sql }: Transaction, subscription: NewSubscription, place: { job: number | null, afterEvent: number, predecessor: number | null }): number {

@@ -1,0 +1,83 @@
+import type {
+  DeliveryAttempt, DeliveryRecord, DeliveryStatus, Failure, JobRecord, JobStatus, SubscriptionRecord, SubscriptionStatus
+} from '../work/store.ts'
+
+/** A row, by the names of its columns, which are the same in both schemas. */
+type Row = Record<string, unknown>
+
+export function toJob (row: Row): JobRecord {
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    owner: row.owner as string,
+    status: row.status as JobStatus,
+    attempt: row.attempt as number,
+    failures: row.failures as number,
+    crashes: row.crashes as number,
+    percentComplete: row.percent_complete as number,
+    message: row.message as string,
+    createdAt: row.created_at as number,
+    startedAt: row.started_at as number | null,
+    endedAt: row.ended_at as number | null,
+    result: row.result as string | null,
+    failure: row.failure === null ? null : JSON.parse(row.failure as string) as Failure
+  }
+}
+
+export function toSubscription (row: Row): SubscriptionRecord {
+  const tracking = {
+    clientTrackingId: row.client_tracking_id,
+    operationName: row.operation_name,
+    workflowRunId: row.workflow_run_id,
+    workflowId: row.workflow_id
+  }
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    owner: row.owner as string,
+    topic: row.topic as string | null,
+    job: row.job as number | null,
+    status: row.status as SubscriptionStatus,
+    afterEvent: row.after_event as number,
+    failingSince: row.failing_since as number | null,
+    skipped: row.skipped as number,
+    urlDigest: row.url_digest as string,
+    versionlessDigest: row.versionless_digest as string | null,
+    sealedUrl: toBytes(row.sealed_url),
+    urlHint: row.url_hint as string,
+    host: row.host as string,
+    tracking: Object.fromEntries(Object.entries(tracking).filter(([, value]) => value !== null)) as SubscriptionRecord['tracking'],
+    createdAt: row.created_at as number,
+    input: row.input as string
+  }
+}
+
+export function toDelivery (row: Row): DeliveryRecord {
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    owner: row.owner as string,
+    subscription: row.subscription as number,
+    subscriptionCreatedAt: row.subscription_created_at as number,
+    urlHint: row.url_hint as string,
+    status: row.status as DeliveryStatus,
+    attempts: row.attempts as number,
+    createdAt: row.created_at as number,
+    dueAt: row.due_at as number | null,
+    endedAt: row.ended_at as number | null,
+    event: row.event as number | null,
+    job: row.job as number | null
+  }
+}
+
+export function toAttempt (row: Row): DeliveryAttempt {
+  return {
+    at: row.at as number,
+    durationMs: row.duration_ms as number,
+    statusCode: row.status_code as number | null,
+    answer: row.answer as string
+  }
+}
+
+/** Not a Buffer, which `pg` brings, and whose methods differ. */
+export const toBytes = (value: unknown): Uint8Array => new Uint8Array(value as Uint8Array)
