@@ -22,6 +22,9 @@ export function createBaseUrl (configured: string | BaseUrl | undefined): BaseUr
   }
 }
 
+/** A name of a host has 253 characters. Longer ones are somebody's play. */
+const maxKept = 500
+
 function deriveBaseUrl (request: FastifyRequest, known: Recent<string>): string {
   const trusted = trustsPeer(request)
   const address = {
@@ -36,7 +39,7 @@ function deriveBaseUrl (request: FastifyRequest, known: Recent<string>): string 
   if (found !== undefined) return found
   const baseUrl = baseUrlOf(address)
   if (baseUrl === undefined) throw new InvalidRequestError('the Host header, or what the proxy in front says of it, is no host name')
-  return known.set(key, baseUrl)
+  return key.length > maxKept ? baseUrl : known.set(key, baseUrl)
 }
 
 /**

@@ -34,7 +34,7 @@ export function idempotencyOf (headers: IncomingHttpHeaders, operation: string, 
 /**
  * Runs of one moment have ids that begin alike (`08585…`, engine 5.3). With that in front, keys of one moment are
  * neighbours in the store's index, and a commit of fifty changes a few of its pages instead of fifty: it takes half the
- * time. A repeat is of the same run.
+ * time. A repeat is of the same run; that its id stays the same is as likely as for the action's (engine 5.4).
  */
 function placeOf (headers: IncomingHttpHeaders): string {
   return /^\d{8,16}/.exec(String(headers['x-ms-workflow-run-id']))?.[0] ?? ''

@@ -20,7 +20,7 @@ export interface RecordName {
 export interface IdCodec {
   encode (name: RecordName): string
   /** `undefined` for anything that this store never issued. */
-  decode (id: string): RecordName | undefined
+  decode (id: string): Readonly<RecordName> | undefined
 }
 
 const idLength = 22

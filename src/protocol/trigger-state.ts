@@ -33,8 +33,9 @@ const version = 1
 const sizes = { mac: 16, query: 8 }
 /** Longer than any that fits into a URL that we hand out: nothing of it is worth computing. */
 const maxLength = 2000
-/** While there is nothing new, a trigger is polled with the same state again and again. */
+/** While there is nothing new, a trigger is polled with the same state again and again. Longer ones are not kept: a caller chooses what stands in a query. */
 const maxRecent = 5_000
+const maxKept = 2 * maxLength
 
 /**
  * Layout, in base64url: version (1 byte), synthetic IV (16), cipher text. The IV is an HMAC over the plain text and what
@@ -84,6 +85,7 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
     seal (place, state) {
       const text = JSON.stringify(state)
       const key = keyOf(place, text)
+      if (key.length > maxKept) return sealText(place, text)
       return sealed.get(key) ?? sealed.set(key, sealText(place, text))
     },
     open (text, place) {
@@ -93,7 +95,7 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
       if (known === undefined) {
         known = openText(text, place)
         if (known === undefined) return undefined
-        opened.set(key, known)
+        if (key.length <= maxKept) opened.set(key, known)
       }
       return JSON.parse(known) as OpenedState
     }

@@ -1,5 +1,9 @@
+import { StoreUnavailableError } from '../errors.ts'
+
 interface Waiting<Item, Result> {
   item: Item
+  /** Counts the calls. */
+  place: number
   resolve: (result: Result) => void
   reject: (error: unknown) => void
 }
@@ -12,10 +16,12 @@ interface Waiting<Item, Result> {
  * While `maxRuns` calls are under way, what is asked waits, and goes together too: where a commit takes longer than a
  * turn, as it does over a network, each is shared by all that came during the last.
  *
- * @param run Gives one result for each item, in order. When it rejects, so do all.
+ * @param run Gives one result for each item, in order. When it rejects, so do all; with a StoreUnavailableError, so do
+ * those who have waited since before it began: where each batch ends with a timeout, nobody waits for more than two.
  */
 export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, { maxItems = 500, maxRuns = 2 }: { maxItems?: number, maxRuns?: number } = {}): (item: Item) => Promise<Result> {
   const waiting: Waiting<Item, Result>[] = []
+  let asked = 0
   let runs = 0
   let isDue = false
 
@@ -28,10 +34,15 @@ export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Res
   function flush (): void {
     isDue = false
     const batch = waiting.splice(0, maxItems)
+    const before = asked
     runs++
     run(batch.map(({ item }) => item)).then(
       (results) => { batch.forEach(({ resolve }, index) => resolve(results[index]!)) },
-      (error: unknown) => { batch.forEach(({ reject }) => reject(error)) }
+      (error: unknown) => {
+        const late = error instanceof StoreUnavailableError ? waiting.filter(({ place }) => place <= before) : []
+        waiting.splice(0, late.length)
+        for (const { reject } of [...batch, ...late]) reject(error)
+      }
     ).finally(() => {
       runs--
       flushSoon()
@@ -40,7 +51,7 @@ export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Res
   }
 
   return (item) => new Promise((resolve, reject) => {
-    waiting.push({ item, resolve, reject })
+    waiting.push({ item, place: ++asked, resolve, reject })
     flushSoon()
   })
 }

@@ -83,10 +83,12 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   let behind = false
 
   async function claimOnce (): Promise<boolean> {
-    const limit = Math.min(maxYoung - young, maxSending - sending.size)
+    const room = maxYoung - young
+    const limit = Math.min(room, maxSending - sending.size)
     const names = operations()
-    // Where more is waiting, half of the places at a time: else each callback that ends would cost a commit to claim the next.
-    if (!accepting || limit < (behind ? maxYoung / 2 : 1) || names.length === 0) return false
+    // Where more is waiting, half of the places at a time: else each callback that ends would cost a commit to claim the
+    // next. None of them stays young for long.
+    if (!accepting || limit <= 0 || (behind && room < maxYoung / 2) || names.length === 0) return false
     const { deliveries, nextDueAt } = await store.claimDeliveries({ operations: names, exceptHosts: gate.closed(), limit, now: clock.now() })
     behind = deliveries.length === limit
     for (const delivery of deliveries) begin(delivery)

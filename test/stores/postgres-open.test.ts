@@ -4,7 +4,7 @@ import pg from 'pg'
 import t, { test } from 'tap'
 import { fastifyLogicApps } from '../../src/index.ts'
 import { createConnection } from '../../src/stores/postgres/connection.ts'
-import type { PgModule, PostgresQuery } from '../../src/stores/postgres/dependencies.ts'
+import type { PgModule, PostgresQuery, PostgresResult } from '../../src/stores/postgres/dependencies.ts'
 import { migratePostgres, postgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/index.ts'
 import { checkPostgresOptions } from '../../src/stores/postgres/options.ts'
 import { migrations } from '../../src/stores/postgres/schema.ts'
@@ -260,4 +260,52 @@ test('statements that are asked often are prepared, and none where that is turne
     t.ok(prepared.every((name) => /^logic_apps_[\da-f]{20}$/.test(name)))
     await store.close()
   }
+})
+
+test('of statements asked for at once the first that failed says why, so that a deadlock is tried again', async (t) => {
+  const failure = (code: string): Error => Object.assign(new Error(code), { code, severity: 'ERROR' })
+  const asked: string[] = []
+  let refuse: ((error: Error) => void) | undefined
+  const client = {
+    pipeline: true,
+    query ({ text }: PostgresQuery): Promise<PostgresResult> {
+      asked.push(text)
+      if (text === 'SELECT first' && asked.filter((other) => other === text).length === 1) return new Promise<never>((_resolve, reject) => { refuse = reject })
+      if (text === 'SELECT second' && refuse !== undefined) {
+        // As in one packet of the network.
+        refuse(failure('40P01'))
+        refuse = undefined
+        return Promise.reject(failure('25P02'))
+      }
+      return Promise.resolve({ rows: [], rowCount: 0, command: '' })
+    },
+    on () {},
+    removeListener () {},
+    release () {}
+  }
+  const pool = { connect: async () => client, end: async () => {}, on () {}, removeListener () {} }
+  const connection = createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {} })
+  await connection.write(async ({ sql }) => {
+    const withMoreHops = async (): Promise<void> => { await (async () => await (async () => await sql('SELECT first'))())() }
+    await Promise.all([withMoreHops(), sql('SELECT second')])
+  })
+  t.equal(asked.filter((text) => text === 'ROLLBACK').length, 1)
+  t.equal(asked.filter((text) => text === 'SELECT second').length, 2)
+})
+
+test('a prepared statement whose table changed, or that is gone, is prepared again', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  await open()
+  const pool = new pg.Pool({ connectionString: server.url, max: 2 })
+  t.teardown(() => pool.end())
+  const connection = createConnection({ pg: pg as unknown as PgModule, pool: pool as never, owned: false, schema, notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {} })
+  const read = async (): Promise<string[]> => Object.keys((await connection.prepared('SELECT * FROM @.log'))[0]!)
+  const readWithin = async (): Promise<string[]> => Object.keys((await connection.write(({ prepared }) => prepared('SELECT * FROM @.log')))[0]!)
+  t.same(await read(), ['last'])
+  await server.pool.query(`ALTER TABLE ${schema}.log ADD COLUMN newer int`)
+  t.same(await read(), ['last', 'newer'])
+  await server.pool.query(`ALTER TABLE ${schema}.log ADD COLUMN newest int`)
+  t.same(await readWithin(), ['last', 'newer', 'newest'])
+  await connection.sql('DEALLOCATE ALL')
+  t.same(await read(), ['last', 'newer', 'newest'])
 })

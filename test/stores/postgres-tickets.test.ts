@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t, { test } from 'tap'
 import type { ClaimRequest, Settlement } from '../../src/work/store.ts'
 import { createReplicas } from '../helpers/replicas.ts'
@@ -64,4 +65,14 @@ test('a ticket that somebody else put into our queue is none, and goes', async (
   t.same(jobs.map(({ number }) => number), [1, 2])
   t.same(await store.settle(jobs.map(succeeded)), [true, true])
   t.same((await server.pool.query(`SELECT id FROM ${schema}_boss.job`)).rows, [])
+})
+
+test('a host that reads JSON in a way of its own loses no ticket', async (t) => {
+  const { open } = await createReplicas(t)
+  const { store } = await open()
+  await store.submit([newJob], { maxQueued: 10 })
+  const parsers = [114, 3802].map((oid) => [oid, pg.types.getTypeParser(oid)] as const)
+  for (const [oid] of parsers) pg.types.setTypeParser(oid, (text) => text)
+  t.teardown(() => { for (const [oid, parser] of parsers) pg.types.setTypeParser(oid, parser as (text: string) => unknown) })
+  t.equal((await store.claim(bake)).jobs.length, 1)
 })

@@ -1,5 +1,6 @@
 import { test } from 'tap'
 import fc from 'fast-check'
+import { StoreUnavailableError } from '../../src/errors.ts'
 import { createBatcher } from '../../src/work/batch.ts'
 import { createLatch } from '../helpers/latch.ts'
 import { check } from '../helpers/property.ts'
@@ -141,4 +142,31 @@ test('whatever is asked whenever, each gets its own answer, once, in order', asy
     return given.every((answer, index) => answer === asked[index]! * 10) && batches.every(({ length }) => length >= 1 && length <= maxItems) &&
       JSON.stringify(batches.flat()) === JSON.stringify(asked)
   }))
+})
+
+test('where each batch ends with a timeout, nobody waits for more than two', async (t) => {
+  const gates: ReturnType<typeof createLatch<number[]>>[] = []
+  const ask = createBatcher(async () => {
+    const gate = createLatch<number[]>()
+    gates.push(gate)
+    return await gate.promise
+  }, { maxItems: 2, maxRuns: 1 })
+  const outcomes: string[] = []
+  const tell = (item: number): void => {
+    ask(item).then(() => { outcomes.push(`${item} done`) }, (error: unknown) => { outcomes.push(`${item} ${(error as Error).message}`) })
+  }
+  for (const item of [1, 2, 3]) tell(item)
+  await turn()
+  tell(4)
+  gates[0]!.fail(new StoreUnavailableError('away'))
+  await turn()
+  await turn()
+  t.same(outcomes, ['1 away', '2 away', '3 away'], 'the third had waited since before; the fourth came later')
+  tell(5)
+  gates[1]!.open([40])
+  await turn()
+  await turn()
+  gates[2]!.fail(new Error('a mistake of its own'))
+  await turn()
+  t.same(outcomes.slice(3), ['4 done', '5 a mistake of its own'])
 })

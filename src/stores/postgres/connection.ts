@@ -64,6 +64,9 @@ export interface ConnectionParts {
 
 /** Of a transaction that was the victim of a deadlock, or lost against another at the same row. */
 const retryStates = ['40001', '40P01']
+/** Of a prepared statement whose table has changed, or that a pooler or a `DISCARD ALL` took away: nothing was executed, and on another connection it works. */
+const staleStates = ['0A000', '26000', '42P05']
+const isStale = (error: unknown): boolean => staleStates.includes(sqlState(error) ?? '')
 const maxTries = 5
 const isAnyError = (): boolean => true
 /** For migrations, and for pg-boss while it installs itself. */
@@ -91,6 +94,8 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
   const limited = `${begin}; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`
   // Every bigint of ours is a safe integer.
   const types: NonNullable<PostgresQuery['types']> = { getTypeParser: (oid, format) => oid === 20 ? Number : pg.types.getTypeParser(oid, format) }
+  // The host may read JSON in a way of its own: a ticket says by its JSON which job it stands for.
+  const bossTypes: NonNullable<PostgresQuery['types']> = { getTypeParser: (oid, format) => oid === 114 || oid === 3802 ? JSON.parse : pg.types.getTypeParser(oid, format) }
 
   function textOf (text: string): string {
     let known = texts.get(text)
@@ -99,6 +104,8 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
   }
 
   const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values, types })
+
+  const bosses = (text: string, values: unknown[] | undefined): PostgresQuery => values === undefined ? { text, types: bossTypes } : { text, values, types: bossTypes }
 
   /** By its text: others may prepare theirs on the same connection. */
   function named (query: PostgresQuery): PostgresQuery {
@@ -121,7 +128,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     }
   }
 
-  async function use<T> (work: (client: PostgresClient) => Promise<T>, isBroken: (error: unknown) => boolean = isLost): Promise<T> {
+  async function use<T> (work: (client: PostgresClient) => Promise<T>, isBroken: (error: unknown) => boolean = (error) => isLost(error) || isStale(error)): Promise<T> {
     if (closed) throw new StoreUnavailableError('the store on PostgreSQL is closed')
     const client = await take()
     // A connection that breaks while we hold it says so by an event, too; the statement under way rejects.
@@ -170,13 +177,25 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
   async function attempt<T> (work: (transaction: Transaction) => Promise<T>, patient: boolean): Promise<T> {
     return await use(async (client) => {
       let over = false
+      let underWay = 0
+      /** Of statements asked for at once the first says why; those behind it fail because it did. */
+      let failure: { error: unknown } | undefined
       const ask = async (query: PostgresQuery): Promise<PostgresResult> => {
-        // Of statements asked for at once one has failed: the others must not run behind the ROLLBACK.
+        // One has failed: those that were still to come must not run behind the ROLLBACK.
         if (over) throw new Error('this transaction was rolled back')
-        return await runFor(client, query, patient ? bossTimeoutMs : undefined)
+        underWay++
+        try {
+          // Those before it have their time first.
+          return await runFor(client, query, patient ? bossTimeoutMs : timeoutMs * underWay + graceMs)
+        } catch (error) {
+          failure ??= { error }
+          throw error
+        } finally {
+          underWay--
+        }
       }
       const run = client.pipeline === true ? ask : inTurn(ask)
-      // Not waited for: only what breaks the connection can make it fail, and then all that follows fails, too.
+      // Not waited for: if it fails, so does all that follows.
       run({ text: patient ? begin : limited }).catch(() => {})
       let commit = 'COMMIT'
       try {
@@ -186,13 +205,14 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
           change: async (text, ...values) => (await run(ours(text, values))).rowCount ?? 0,
           script: async (text) => { await run({ text: textOf(text) }) },
           tell: () => { commit = `${notify}; COMMIT` },
-          boss: { executeSql: (text, values) => run(values === undefined ? { text } : { text, values }) },
-          preparedBoss: { executeSql: (text, values) => run(values === undefined ? { text } : named({ text, values })) }
+          boss: { executeSql: (text, values) => run(bosses(text, values)) },
+          preparedBoss: { executeSql: (text, values) => run(named(bosses(text, values))) }
         })
         await run({ text: commit })
         return result
-      } catch (error) {
+      } catch (thrown) {
         over = true
+        const { error } = failure ?? { error: thrown }
         // On a lost connection the server rolls back by itself.
         if (!isLost(error)) await runFor(client, { text: 'ROLLBACK' })
         throw error
@@ -200,12 +220,12 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     })
   }
 
-  async function retry<T> (work: (transaction: Transaction) => Promise<T>, patient: boolean): Promise<T> {
+  async function retry<T> (work: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
-        return await attempt(work, patient)
+        return await work()
       } catch (error) {
-        if (!retryStates.includes(sqlState(error) ?? '') || tries === maxTries) throw error
+        if (!(retryStates.includes(sqlState(error) ?? '') || isStale(error)) || tries === maxTries) throw error
       }
       // Others work in real time, so this is no matter for the Clock.
       await delay(Math.random() * 20 * tries)
@@ -214,12 +234,12 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
 
   return {
     sql: async (text, ...values) => await use(async (client) => (await runFor(client, ours(text, values))).rows),
-    prepared: async (text, ...values) => await use(async (client) => (await runFor(client, named(ours(text, values)))).rows),
-    write: (work) => retry(work, false),
-    patiently: (work) => retry(work, true),
+    prepared: async (text, ...values) => await retry(() => use(async (client) => (await runFor(client, named(ours(text, values)))).rows)),
+    write: (work) => retry(() => attempt(work, false)),
+    patiently: (work) => retry(() => attempt(work, true)),
     take,
     // pg-boss sends whole transactions as one text. When one fails half-way, its connection is left within it.
-    boss: { executeSql: async (text, values) => await use((client) => runFor(client, values === undefined ? { text } : { text, values }, bossLimitMs), isAnyError) },
+    boss: { executeSql: async (text, values) => await use((client) => runFor(client, bosses(text, values), bossLimitMs), isAnyError) },
     opened () { bossLimitMs = bossUpkeepMs },
 
     async close () {

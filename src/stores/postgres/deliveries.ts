@@ -102,6 +102,10 @@ async function pickDue ({ sql }: Statements, { operations, exceptHosts, limit, n
   return picked.map(({ number }) => number as number)
 }
 
+/** By name: the plan of a prepared statement outlives no change of what it returns. */
+const ofDelivery = ['number', 'operation', 'owner', 'subscription', 'subscription_created_at', 'url_hint', 'status', 'attempts', 'created_at', 'due_at', 'ended_at', 'event', 'job']
+  .map((name) => `deliveries.${name}`).join(', ')
+
 export async function claimDeliveries (transaction: Transaction, request: DeliveryClaimRequest, worker: string): Promise<ClaimedDelivery[]> {
   const { prepared } = transaction
   const { now } = request
@@ -115,7 +119,7 @@ export async function claimDeliveries (transaction: Transaction, request: Delive
   const claiming = prepared(`
     UPDATE @.deliveries SET due_at = NULL, worker = $2, claim = claim + 1, sent_to = subscription
     FROM @.subscriptions WHERE deliveries.number = ANY ($1) AND deliveries.status = 'pending' AND subscriptions.number = deliveries.subscription
-    RETURNING deliveries.*, sealed_url, failing_since, coalesce(deliveries.body, (SELECT body FROM @.events WHERE events.number = deliveries.event)) AS sent`, picked, worker)
+    RETURNING ${ofDelivery}, claim, sealed_url, failing_since, coalesce(deliveries.body, (SELECT body FROM @.events WHERE events.number = deliveries.event)) AS sent`, picked, worker)
   const [rows] = await Promise.all([claiming, burying])
   return rows.sort((a, b) => picked.indexOf(a.number as number) - picked.indexOf(b.number as number)).map((row) => ({
     ...toDelivery(row),

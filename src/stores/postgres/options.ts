@@ -16,7 +16,7 @@ export interface PostgresStoreOptions {
   maxConnections?: number
   /** How many jobs of an operation may run at once in all replicas together. @default no limit but each replica's own */
   concurrency?: Record<string, number>
-  /** Whether statements are prepared, which halves what the server does for each. `false` behind a pooler in transaction mode that cannot, such as PgBouncer before 1.21. @default true */
+  /** Whether statements are prepared, which halves what the server does for each. `false` behind a pooler in transaction mode that cannot, such as PgBouncer with `max_prepared_statements` 0. @default true */
   preparedStatements?: boolean
   /** How long a statement, or a wait for a connection, may take, in seconds. Half of the time after which a silent replica loses its jobs is too much. @default 5 */
   timeoutSeconds?: number

@@ -77,7 +77,7 @@ async function settlePlain ({ sql, prepared }: Transaction, settlements: Deliver
   const [failing, confirmed] = [sentToOf('failing'), sentToOf('confirmed')]
   const effects = [
     ...(failing.length === 0 ? [] : [sql('UPDATE @.subscriptions SET failing_since = $2 WHERE number = ANY ($1) AND failing_since IS NULL', failing, now)]),
-    // Last, since of several answers of one moment a yes says more.
+    // Behind it, since of several answers of one moment a yes says more.
     ...(confirmed.length === 0 ? [] : [prepared('UPDATE @.subscriptions SET failing_since = NULL WHERE number = ANY ($1) AND failing_since IS NOT NULL', confirmed)])
   ]
   const settling = prepared(`
