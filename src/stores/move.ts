@@ -19,6 +19,13 @@ interface Table {
   select?: string
 }
 
+/** Expired ones are left, unless a callback of theirs is still owed. */
+const keptJobs = `
+  FROM jobs WHERE expires_at IS NULL OR expires_at >= :now OR EXISTS (
+    SELECT 1 FROM subscriptions JOIN deliveries ON deliveries.subscription = subscriptions.number AND deliveries.status = 'pending' WHERE subscriptions.job = jobs.number)`
+
+const subscriptionColumns = 'number, operation, owner, topic, job, status, status_before, after_event, predecessor, failing_since, skipped, url_digest, versionless_digest, sealed_url, url_hint, host, client_tracking_id, operation_name, workflow_run_id, workflow_id, created_at, input'
+
 /** Columns of both schemas. Nothing has a worker when it arrives: whatever one held was its own, and is due again. */
 const tables: Table[] = [
   {
@@ -30,13 +37,13 @@ const tables: Table[] = [
       SELECT number, operation, owner, CASE WHEN status = 'running' AND due_at IS NULL THEN 'queued' ELSE status END AS status, NULL AS ticket,
         CASE WHEN ended_at IS NULL THEN coalesce(due_at, 0) END AS due_at, attempt, failures,
         crashes + (worker IS NOT NULL) AS crashes, percent_complete, message, created_at, started_at, ended_at, expires_at, idempotency_key, fingerprint, input, result, failure
-      FROM jobs JOIN job_inputs USING (number) LEFT JOIN job_results USING (number)
-      WHERE expires_at IS NULL OR expires_at >= :now OR EXISTS (
-        SELECT 1 FROM subscriptions JOIN deliveries ON deliveries.subscription = subscriptions.number AND deliveries.status = 'pending' WHERE subscriptions.job = jobs.number)`
+      FROM jobs JOIN job_inputs USING (number) LEFT JOIN job_results USING (number) WHERE number IN (SELECT number ${keptJobs})`
   },
   {
     name: 'subscriptions',
-    columns: 'number, operation, owner, topic, job, status, status_before, after_event, predecessor, failing_since, skipped, url_digest, versionless_digest, sealed_url, url_hint, host, client_tracking_id, operation_name, workflow_run_id, workflow_id, created_at, input'
+    columns: subscriptionColumns,
+    // Without its job it would never be forgotten.
+    select: `SELECT ${subscriptionColumns} FROM subscriptions WHERE job IS NULL OR job IN (SELECT number ${keptJobs})`
   },
   { name: 'topics', columns: 'name, entries, max_entries, reached_at, forgotten_to, forgotten_at' },
   { name: 'events', columns: 'number, topic, created_at, reached_at, expires_at, body' },
@@ -105,7 +112,8 @@ async function copy (source: DatabaseSync, { patiently }: Connection, schema: st
       OR EXISTS (SELECT 1 FROM @.workers) OR (SELECT last > 0 FROM @.log) AS used`)
     if (found!.used === true) throw new InvalidDatabaseError(`the schema "${schema}" is not empty: name another, which nothing was ever stored in. Nothing was changed`)
     const counts: Record<string, number> = {}
-    for (const table of tables) counts[table.name] = await copyTable(source, transaction, schema, table)
+    const now = Date.now()
+    for (const table of tables) counts[table.name] = await copyTable(source, transaction, schema, table, now)
     await sql('UPDATE @.store SET id_key = $1', Buffer.from((source.prepare('SELECT id_key FROM store').get() as { id_key: Uint8Array }).id_key))
     // A number is never given twice, also not that of a record which is gone.
     const last = (name: string): number => (source.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').get(name)?.seq ?? 0) as number
@@ -117,7 +125,7 @@ async function copy (source: DatabaseSync, { patiently }: Connection, schema: st
   })
 }
 
-async function copyTable (source: DatabaseSync, { sql }: Transaction, schema: string, { name, columns, select = `SELECT ${columns} FROM ${name}` }: Table): Promise<number> {
+async function copyTable (source: DatabaseSync, { sql }: Transaction, schema: string, { name, columns, select = `SELECT ${columns} FROM ${name}` }: Table, now: number): Promise<number> {
   const names = columns.split(', ')
   const types = new Map((await sql('SELECT attname, format_type(atttypid, NULL) AS type FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0', `${schema}.${name}`)).map((row) => [row.attname, row.type as string]))
   const insert = `INSERT INTO @.${name} (${columns}) SELECT * FROM unnest(${names.map((column, index) => `$${index + 1}::${types.get(column)}[]`).join(', ')})`
@@ -126,16 +134,22 @@ async function copyTable (source: DatabaseSync, { sql }: Transaction, schema: st
   let length = 0
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return
-    await sql(insert, ...names.map((column) => batch.map((row) => row[column] instanceof Uint8Array ? Buffer.from(row[column]) : row[column])))
+    await sql(insert, ...names.map((column) => batch.map((row) => toPostgres(row[column]!))))
     count += batch.length
     batch = []
     length = 0
   }
-  for (const row of source.prepare(select).iterate(select.includes(':now') ? { now: Date.now() } : {})) {
+  for (const row of source.prepare(select).iterate(select.includes(':now') ? { now } : {})) {
     batch.push(row as Row)
     for (const value of Object.values(row)) length += typeof value === 'string' ? value.length : 0
     if (batch.length === batchSize || length > batchLength) await flush()
   }
   await flush()
   return count
+}
+
+/** A receiver may have answered with a NUL, which no text of PostgreSQL can hold. Texts in JSON spell it out. */
+function toPostgres (value: SQLOutputValue): unknown {
+  if (typeof value === 'string') return value.replaceAll('\0', '\u{FFFD}')
+  return value instanceof Uint8Array ? Buffer.from(value) : value
 }

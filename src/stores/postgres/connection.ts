@@ -70,7 +70,7 @@ const isStale = (error: unknown): boolean => staleStates.includes(sqlState(error
 const maxTries = 5
 const isAnyError = (): boolean => true
 /** For migrations, and for pg-boss while it installs itself. */
-const bossTimeoutMs = 900_000
+export const bossTimeoutMs = 900_000
 /** For what pg-boss does on its own account afterwards: a close waits for it. */
 const bossUpkeepMs = 30_000
 /** So that the server's own error comes first. */

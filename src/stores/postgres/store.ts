@@ -71,7 +71,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
     opened = { connection, tickets, listener, host }
     try {
-      await (settings.migrate ? migrate : assertMigrated)(connection, schema, steps)
+      await (settings.migrate ? migrate : assertMigrated)(connection, schema, steps, host.log)
       await tickets.open(host)
       connection.opened()
       await recoverTickets(opened, bossSchema)
