@@ -18,7 +18,7 @@ export const callbacks: Row = {
     const shared = await startSubject('logic-apps.ts', { url, schema: newSchema() })
     try {
       const urls = await receiver.call<string[]>('urls', count)
-      for (const subject of [embedded, shared]) await subject.call('subscribe', urls)
+      await Promise.all([embedded, shared].map((subject) => subject.call('subscribe', urls)))
       await analyze()
       const rateOf = async (begin: () => Promise<unknown>): Promise<number> => {
         const all = receiver.call('expect', count)

@@ -5,8 +5,8 @@ t.setTimeout(300_000)
 
 t.test('PostgreSQL is restarted every few seconds for 60 s: nothing is lost or recorded twice, and callers are told to wait', async (t) => {
   const seed = Math.floor(Math.random() * 1e9)
-  t.comment(`node test/faults/postgres-restarts.ts --seconds 60 --seed ${seed}`)
-  const report = await runRestartCampaign({ seconds: 60, seed, onProgress: (line) => { t.comment(line) } })
+  t.comment(`node test/faults/postgres-restarts.ts --seconds 60 --clients 4 --seed ${seed}`)
+  const report = await runRestartCampaign({ seconds: 60, clients: 4, seed, onProgress: (line) => { t.comment(line) } })
   t.comment(report)
 
   t.same(report.violations, [])

@@ -106,7 +106,7 @@ test('whatever is published, polled, polled again, lost or restarted in between,
     for (const { runs, owed } of await runCommands(join(folder, `${run++}.db`), commands)) {
       if (runs.join() !== owed.join()) throw new Error(`given ${runs.join()} where ${owed.join()} were owed`)
     }
-  }), { numRuns: Number(process.env.RUNS ?? 60) })
+  }), { numRuns: Number(process.env.RUNS ?? 40) })
 })
 
 test('where answers are lost after they started a run, each event is given at least once, and the first time in order', async (t: Test) => {
@@ -136,5 +136,5 @@ test('where answers are lost after they started a run, each event is given at le
     } finally {
       await app.close()
     }
-  }), { numRuns: Number(process.env.RUNS ?? 60) })
+  }), { numRuns: Number(process.env.RUNS ?? 40) })
 })
