@@ -15,7 +15,6 @@ export function newOrder (kind: Order['kind'] = 'ends', sentAt = 0): Order {
   return { ...order, note: 'x'.repeat(500 - JSON.stringify(order).length) }
 }
 
-/** What the engine sends with each action, new for each run. */
 let runs = 0
 
 /** The id of a run, another one each time. The engine's begin with digits that count down with the clock (engine 5.3). */
@@ -24,6 +23,7 @@ export function newRunId (): string {
   return `0858${4_000_000_000_000_000 - microseconds}${process.pid}${runs++}CU42`
 }
 
+/** What the engine sends with each action, new for each run. */
 export function engineHeaders (run: string): Record<string, string> {
   return {
     'x-ms-workflow-id': '5f2c8a7e9d1b4c63a0e7f9b2d4c6e8a1',

@@ -7,10 +7,13 @@ import type { Role } from './generated-route.ts'
 /** @param role What the URL is for: `status` for a `Location`, `operation` for an `Operation-Location`. */
 export type BaseUrl = (request: FastifyRequest, role: Role) => string
 
+/** A name of a host has 253 characters. Longer ones are somebody's play. */
+const maxKept = 500
+
 /** What stands before the paths of the URLs we hand out: see the `baseUrl` option and design 3.8. */
 export function createBaseUrl (configured: string | BaseUrl | undefined): BaseUrl {
   if (typeof configured === 'string') return () => configured
-  const known = createRecent<string>(1000)
+  const known = createRecent<string>(1000, maxKept)
   const derive: BaseUrl = configured === undefined
     ? (request) => deriveBaseUrl(request, known)
     : (request, role) => parseBaseUrl(configured(request, role), 'the result of baseUrl()')
@@ -21,9 +24,6 @@ export function createBaseUrl (configured: string | BaseUrl | undefined): BaseUr
     return baseUrl
   }
 }
-
-/** A name of a host has 253 characters. Longer ones are somebody's play. */
-const maxKept = 500
 
 function deriveBaseUrl (request: FastifyRequest, known: Recent<string>): string {
   const trusted = trustsPeer(request)
@@ -39,7 +39,7 @@ function deriveBaseUrl (request: FastifyRequest, known: Recent<string>): string 
   if (found !== undefined) return found
   const baseUrl = baseUrlOf(address)
   if (baseUrl === undefined) throw new InvalidRequestError('the Host header, or what the proxy in front says of it, is no host name')
-  return key.length > maxKept ? baseUrl : known.set(key, baseUrl)
+  return known.set(key, baseUrl)
 }
 
 /**

@@ -33,7 +33,7 @@ const version = 1
 const sizes = { mac: 16, query: 8 }
 /** Longer than any that fits into a URL that we hand out: nothing of it is worth computing. */
 const maxLength = 2000
-/** While there is nothing new, a trigger is polled with the same state again and again. Longer ones are not kept: a caller chooses what stands in a query. */
+/** While there is nothing new, a trigger is polled with the same state again and again. */
 const maxRecent = 5_000
 const maxKept = 2 * maxLength
 
@@ -55,7 +55,7 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
     .update(`${version}:${Buffer.byteLength(trigger)}:${trigger}`).update(plain).digest().subarray(0, sizes.mac)
   const digestOf = ({ query }: TriggerPlace): Buffer => hash('sha256', query, 'buffer').subarray(0, sizes.query)
 
-  const [sealed, opened] = [createRecent<string>(maxRecent), createRecent<string>(maxRecent)]
+  const [sealed, opened] = [createRecent<string>(maxRecent, maxKept), createRecent<string>(maxRecent, maxKept)]
   const keyOf = ({ trigger, query }: TriggerPlace, text: string): string => `${trigger.length},${query.length}:${trigger}${query}${text}`
 
   function sealText (place: TriggerPlace, text: string): string {
@@ -66,17 +66,17 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
   }
 
   /** The JSON text of what `open` gives, so that nobody changes what another is given. */
-  function openText (text: string, place: TriggerPlace): string | undefined {
+  function openText (text: string, place: TriggerPlace, key: string): string | undefined {
     const bytes = Buffer.from(text, 'base64url')
     const body = bytes.subarray(1 + sizes.mac)
     // Base64 has several spellings of the same bytes; only one of them was handed out.
     if (bytes[0] !== version || body.length <= sizes.query || bytes.toString('base64url') !== text) return undefined
     const iv = bytes.subarray(1, 1 + sizes.mac)
-    for (const key of keys) {
-      const decipher = createDecipheriv('aes-256-ctr', key.cipher, iv)
+    for (const secret of keys) {
+      const decipher = createDecipheriv('aes-256-ctr', secret.cipher, iv)
       const plain = Buffer.concat([decipher.update(body), decipher.final()])
-      if (!timingSafeEqual(iv, ivOf(key, place, plain))) continue
-      return `{"state":${plain.toString('utf8', sizes.query)},"isOfQuery":${timingSafeEqual(plain.subarray(0, sizes.query), digestOf(place))}}`
+      if (!timingSafeEqual(iv, ivOf(secret, place, plain))) continue
+      return opened.set(key, `{"state":${plain.toString('utf8', sizes.query)},"isOfQuery":${timingSafeEqual(plain.subarray(0, sizes.query), digestOf(place))}}`)
     }
     return undefined
   }
@@ -85,19 +85,13 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
     seal (place, state) {
       const text = JSON.stringify(state)
       const key = keyOf(place, text)
-      if (key.length > maxKept) return sealText(place, text)
       return sealed.get(key) ?? sealed.set(key, sealText(place, text))
     },
     open (text, place) {
       if (text.length > maxLength) return undefined
       const key = keyOf(place, text)
-      let known = opened.get(key)
-      if (known === undefined) {
-        known = openText(text, place)
-        if (known === undefined) return undefined
-        if (key.length <= maxKept) opened.set(key, known)
-      }
-      return JSON.parse(known) as OpenedState
+      const found = opened.get(key) ?? openText(text, place, key)
+      return found === undefined ? undefined : JSON.parse(found) as OpenedState
     }
   }
 }

@@ -57,10 +57,11 @@ const keyOf = ({ topic, after, notBefore, limit }: LogRequest): string => `${aft
 export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'>, clock: Clock }): TopicLog {
   const readPage = createBatcher(async (requests: LogRequest[]) => {
     // Many wait at the same place, most of them at the end: what they ask at once is read once.
-    const different = new Map(requests.map((request) => [keyOf(request), request]))
+    const keys = requests.map(keyOf)
+    const different = new Map(keys.map((key, index) => [key, requests[index]!]))
     const pages = await store.readLog([...different.values()])
     const pageOf = new Map([...different.keys()].map((key, index) => [key, pages[index]!]))
-    return requests.map(keyOf).map((key) => pageOf.get(key)!)
+    return keys.map((key) => pageOf.get(key)!)
   })
 
   /** The first page from a place, wherever that is by now. */

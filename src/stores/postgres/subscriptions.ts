@@ -19,18 +19,18 @@ export async function listSubscriptions ({ sql }: Statements, filter: Subscripti
  * what is owed to whom, is spread over several rows. To be taken before any row is.
  */
 export async function lockOperations ({ prepared }: Statements, operations: string[]): Promise<void> {
-  // In one order for all, so that no two wait for each other.
-  await prepared(`
-    SELECT pg_advisory_xact_lock(key) FROM (
-      SELECT DISTINCT hashtextextended('@.operations: ' || name, 0) AS key FROM unnest($1::text[]) AS operation (name) ORDER BY key) AS keys`, operations)
+  await prepared(locksOf('unnest($1::text[]) AS asked (operation)'), operations)
 }
 
 /** The same for the operations of these deliveries. */
 export async function lockOperationsOf ({ prepared }: Statements, deliveries: number[]): Promise<void> {
-  await prepared(`
-    SELECT pg_advisory_xact_lock(key) FROM (
-      SELECT DISTINCT hashtextextended('@.operations: ' || operation, 0) AS key FROM @.deliveries WHERE number = ANY ($1) ORDER BY key) AS keys`, deliveries)
+  await prepared(locksOf('@.deliveries WHERE number = ANY ($1)'), deliveries)
 }
+
+/** In one order for all, so that no two wait for each other. */
+const locksOf = (from: string): string => `
+  SELECT pg_advisory_xact_lock(key) FROM (
+    SELECT DISTINCT hashtextextended('@.operations: ' || operation, 0) AS key FROM ${from} ORDER BY key) AS keys`
 
 interface Place { job: number | null, afterEvent: number, predecessor: number | null }
 
