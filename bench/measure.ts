@@ -1,5 +1,7 @@
 import autocannon, { type Client, type Request } from 'autocannon'
-import { engineHeaders, newOrder, newRunId } from './subjects/order.ts'
+import { Pool } from 'undici'
+import { engineHeaders, newOrder, newRunId, type Order } from './subjects/order.ts'
+import type { Subject } from './subjects/subject.ts'
 
 /** What of two things is told: the median of the ratios of the rounds, and the lowest and highest of them. */
 export interface Comparison { ours: number, theirs: number, ratio: number, low: number, high: number }
@@ -31,34 +33,72 @@ export function compare (ours: number[], theirs: number[]): Comparison {
 
 const connections = 50
 
-/** @returns answers a second. @throws where one has another status than these. */
-async function load (origin: string, statuses: number[], seconds: number, options: Partial<autocannon.Options>): Promise<number> {
-  const result = await autocannon({ url: origin, connections, duration: seconds, ...options })
+type Load = Awaited<ReturnType<typeof autocannon>>
+
+/** @throws where an answer has another status than these. */
+async function load (origin: string, statuses: number[], options: Partial<autocannon.Options>): Promise<Load> {
+  const result = await autocannon({ url: origin, connections, ...options })
   const others = Object.keys(result.statusCodeStats ?? {}).filter((code) => !statuses.includes(Number(code)))
   if (others.length > 0 || result.errors > 0 || result.requests.total === 0) throw new Error(`${origin}: answers with ${others.join(', ') || 'no status'}, ${result.errors} errors`)
-  // Its own average is of whole seconds.
-  return result.requests.total / result.duration
+  return result
 }
+
+/** Its own average is of whole seconds. */
+const rateOf = ({ requests, duration }: Load): number => requests.total / duration
 
 const json = { 'content-type': 'application/json' }
 
 /** Starts of orders. @param asEngine With the engine's headers, other ones each time. */
-export function accept (origin: string, seconds: number, asEngine = false): Promise<number> {
+function post (origin: string, limit: { duration: number } | { amount: number }, asEngine = false): Promise<Load> {
   const request: Request = { method: 'POST', path: '/orders', headers: json, body: JSON.stringify(newOrder()) }
   if (asEngine) {
     request.setupRequest = (given) => ({ ...given, headers: { ...json, ...engineHeaders(newRunId()) } })
   }
-  return load(origin, [202], seconds, { requests: [request] })
+  return load(origin, [202], { requests: [request], ...limit })
 }
 
-/** Polls of all these paths, each connection in an order of its own. */
-export function poll (origin: string, paths: string[], seconds: number): Promise<number> {
+/** @returns starts a second */
+export const accept = async (origin: string, seconds: number, asEngine = false): Promise<number> => rateOf(await post(origin, { duration: seconds }, asEngine))
+
+export const acceptMany = async (origin: string, count: number): Promise<void> => { await post(origin, { amount: count }, true) }
+
+/** Starts as in `accept`, until the results of all of them are recorded. @returns jobs a second */
+export async function work (subject: Subject, seconds: number): Promise<number> {
+  const before = await subject.call<number>('ended')
+  const began = performance.now()
+  const { requests } = await post(subject.origin, { duration: seconds }, true)
+  await subject.call('untilEnded', before + requests.total)
+  return requests.total / (performance.now() - began) * 1000
+}
+
+/** Starts orders of which every other one ends, and waits for that. Through sockets, as everything that is measured later. @returns their paths */
+export async function startOrders (subject: Subject, count: number): Promise<string[]> {
+  const before = await subject.call<number>('ended')
+  const pool = new Pool(subject.origin, { connections })
+  try {
+    const start = async (kind: Order['kind']): Promise<string> => {
+      const { statusCode, headers, body } = await pool.request({ method: 'POST', path: '/orders', headers: { ...json, ...engineHeaders(newRunId()) }, body: JSON.stringify(newOrder(kind)) })
+      if (statusCode !== 202) throw new Error(`${statusCode} ${await body.text()}`)
+      await body.dump()
+      return new URL(String(headers.location)).pathname
+    }
+    const paths = await Promise.all(Array.from({ length: count }, (_, index) => start(index % 2 === 0 ? 'ends' : 'waits')))
+    await subject.call('untilEnded', before + Math.ceil(count / 2))
+    return paths
+  } finally {
+    await pool.close()
+  }
+}
+
+/** Polls of all these paths, each connection in an order of its own. @returns answers a second */
+export async function poll (origin: string, paths: string[], seconds: number): Promise<number> {
   let next = 0
   const share = Math.ceil(paths.length / connections)
-  return load(origin, [200, 202], seconds, {
+  return rateOf(await load(origin, [200, 202], {
+    duration: seconds,
     setupClient (client: Client) {
       const from = next++ * share % paths.length
       client.setRequests(paths.slice(from, from + share).map((path) => ({ method: 'GET', path })))
     }
-  })
+  }))
 }

@@ -15,7 +15,7 @@ import { describePlainActions } from './operations/plain-action.ts'
 import { createRegistry } from './operations/registry.ts'
 import { checkOptions, type FastifyLogicAppsOptions } from './options.ts'
 import { createSealer } from './protocol/seal.ts'
-import { createIdCodec, createTokenSigner, tokenLength, type RecordKind } from './protocol/token.ts'
+import { createIdCodec, createTokenReader, createTokenSigner, tokenLength, type RecordKind } from './protocol/token.ts'
 import { createTriggerStates } from './protocol/trigger-state.ts'
 import { createRunners, type Runners } from './runners.ts'
 import { createBoundedCalls } from './work/bounded-calls.ts'
@@ -42,7 +42,6 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
 
   // Before the store, which may tell of other processes' work while it is being opened.
   let runners: Runners | undefined
-
   // The store is open before the first route is declared: a bad database stops the app here, with its reason.
   const tell = describing()
   const store = tell === undefined ? options.store ?? defaultStore(log) : unopenedStore()
@@ -103,6 +102,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     ids,
     subscriptionIds,
     tokens,
+    jobOfToken: createTokenReader(tokens, ids),
     sealer,
     jobs,
     subscriptions,

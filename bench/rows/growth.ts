@@ -1,4 +1,4 @@
-import { accept, interleave, median, poll } from '../measure.ts'
+import { accept, interleave, median, poll, startOrders, work } from '../measure.ts'
 import type { Bench, Line, Row } from '../row.ts'
 import { startSubject, type Subject } from '../subjects/subject.ts'
 
@@ -15,13 +15,13 @@ export const growth: Row = {
         const subject = await startSubject('logic-apps.ts', { file: path(`growth-${size}.db`) })
         subjects.push(subject)
         await subject.call('prepareEnded', size)
-        paths.push(await subject.call<string[]>('prepareJobs', 1000))
+        paths.push(await startOrders(subject, 1000))
         progress(`${size} ended jobs are there`)
       }
       const measures: Record<string, (subject: Subject, index: number) => Promise<number>> = {
         accept: (subject) => accept(subject.origin, seconds),
         poll: (subject, index) => poll(subject.origin, paths[index]!, seconds),
-        work: (subject) => subject.call<number>('work', 50, seconds)
+        work: (subject) => work(subject, seconds)
       }
       const lines: Line[] = []
       for (const [name, measure] of Object.entries(measures)) {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { work } from '../measure.ts'
 import type { Row } from '../row.ts'
 import { startSubject } from '../subjects/subject.ts'
 
@@ -12,7 +13,7 @@ export const idle: Row = {
     const embedded = await startSubject('logic-apps.ts', { file: path('idle.db'), counting: true })
     const shared = await startSubject('logic-apps.ts', { url, schema: newSchema(), counting: true })
     try {
-      for (const subject of [embedded, shared]) await subject.call('work', 1, 0.1)
+      for (const subject of [embedded, shared]) await work(subject, 0.1)
       // What the work above still does.
       await delay(sized(6000, 500))
       for (const subject of [embedded, shared]) await subject.call('statements')

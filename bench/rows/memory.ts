@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { acceptMany } from '../measure.ts'
 import type { Bench, Line, Row } from '../row.ts'
 import { startSubject } from '../subjects/subject.ts'
 
@@ -19,11 +20,11 @@ async function acceptJobs ({ sized, path, progress }: Bench): Promise<Line> {
   const accepting = await startSubject('logic-apps.ts', { file: path('memory-jobs.db'), runners: false })
   try {
     // Until the heap has the size that it keeps.
-    await accepting.call('accept', sized(50_000, 5000))
+    await acceptMany(accepting.origin, sized(50_000, 5000))
     const before = await accepting.call<number>('rss')
     let most = before
     for (let made = 0; made < count; made += count / 10) {
-      await accepting.call('accept', count / 10)
+      await acceptMany(accepting.origin, count / 10)
       most = Math.max(most, await accepting.call<number>('rss'))
       progress(`${made + count / 10} accepted, ${mb(most)} MB`)
     }

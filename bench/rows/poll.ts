@@ -1,4 +1,4 @@
-import { compare, interleave, poll } from '../measure.ts'
+import { compare, interleave, poll, startOrders } from '../measure.ts'
 import { lineOf, type Row } from '../row.ts'
 import type { Reply } from '../subjects/bare.ts'
 import { startSubject } from '../subjects/subject.ts'
@@ -19,7 +19,7 @@ export const pollEmbedded: Row = {
   about: 'poll, embedded, 10,000 jobs',
   async run ({ seconds, rounds, sized, path, progress }) {
     const ours = await startSubject('logic-apps.ts', { file: path('poll.db') })
-    const paths = await ours.call<string[]>('prepareJobs', sized(jobs, 200))
+    const paths = await startOrders(ours, sized(jobs, 200))
     const bare = await startSubject('bare.ts', { replies: await Promise.all([paths[0]!, paths[1]!].map((known) => replyOf(ours.origin + known))) })
     try {
       const values = await interleave(rounds, {
@@ -42,7 +42,7 @@ export const pollPostgres: Row = {
     const ours = await startSubject('logic-apps.ts', { url, schema: newSchema() })
     const query = await startSubject('peers.ts', { kind: 'pg-query', url })
     try {
-      const paths = await ours.call<string[]>('prepareJobs', sized(jobs, 200))
+      const paths = await startOrders(ours, sized(jobs, 200))
       await query.call('prepare', paths.length)
       await analyze()
       const values = await interleave(rounds, {

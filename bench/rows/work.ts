@@ -1,4 +1,4 @@
-import { compare, interleave } from '../measure.ts'
+import { compare, interleave, work } from '../measure.ts'
 import { lineOf, type Bench, type Line, type Row } from '../row.ts'
 import { startSubject, type Subject } from '../subjects/subject.ts'
 
@@ -17,7 +17,7 @@ export async function startQueues ({ path, postgres, redis }: Bench): Promise<{ 
   return { subjects, analyze, stop: async () => { await Promise.all(Object.values(subjects).map((subject) => subject.stop())) } }
 }
 
-/** 5a: from accepted to recorded, by 50 submitters in the process itself. */
+/** 5a: from accepted to recorded. */
 export const acceptAndRun: Row = {
   name: '5a',
   about: 'accepted singly by 50 submitters until the result is recorded',
@@ -26,7 +26,7 @@ export const acceptAndRun: Row = {
     try {
       const values = await interleave(bench.rounds, Object.fromEntries(Object.entries(subjects).map(([name, subject]) => [name, async () => {
         await analyze()
-        return await subject.call<number>('work', 50, bench.seconds)
+        return await work(subject, bench.seconds)
       }])), bench.progress)
       return [
         lineOf('5a', 'accepted -> recorded, PostgreSQL', 'pg-boss send + work', 'jobs/s', compare(values.postgres!, values['pg-boss']!), 5),
@@ -86,7 +86,7 @@ export const latency: Row = {
       await analyze()
       const lines: Line[] = []
       for (const [name, subject] of Object.entries(subjects)) {
-        const capacity = await subject.call<number>('work', 50, Math.min(bench.seconds, 1))
+        const capacity = await work(subject, Math.min(bench.seconds, 1))
         const perSecond = Math.max(10, Math.round(capacity / 10))
         const values = await subject.call<number[]>('latency', perSecond, bench.seconds * 2)
         const at = (share: number): number => values[Math.min(values.length - 1, Math.floor(values.length * share))]!

@@ -120,13 +120,8 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
     app,
     async close () { await pool?.end() },
     methods: {
-      /** Half ended, half running. Resolves to their paths. */
-      async prepareJobs (count: number) {
-        const paths: string[] = []
-        for (let index = 0; index < count; index += 50) paths.push(...await Promise.all(Array.from({ length: 50 }, (_, i) => start(newOrder(i % 2 === 0 ? 'ends' : 'waits')))))
-        await until(() => ended >= count / 2)
-        return paths
-      },
+      ended: () => ended,
+      untilEnded: (count: number) => until(() => ended >= count),
       async prepareEnded (count: number) {
         await withStore(async (prepared) => {
           for (let made = 0; made < count; made += batch) {
@@ -147,20 +142,6 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
             await prepared.publish(Array.from({ length: Math.min(batch, count - made) }, (_, index) => ({ topic: 'readings', body: reading(made + index), createdAt: now, expiresAt: now + 1e9, maxEvents: 2_000_000 })))
           }
         })
-      },
-      /** Jobs of so many submitters, each of which waits for its answer before the next: until all results are recorded. @returns jobs a second */
-      async work (submitters: number, seconds: number) {
-        const before = ended
-        const began = performance.now()
-        let count = 0
-        await Promise.all(Array.from({ length: submitters }, async () => {
-          while (performance.now() - began < seconds * 1000) {
-            await start(newOrder())
-            count++
-          }
-        }))
-        await until(() => ended - before >= count)
-        return count / (performance.now() - began) * 1000
       },
       /** So many a second, evenly. @returns milliseconds from the call to the start of the handler, sorted */
       async latency (perSecond: number, seconds: number) {
@@ -204,9 +185,6 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
       rss: () => {
         globalThis.gc?.()
         return process.memoryUsage.rss()
-      },
-      async accept (count: number) {
-        for (let index = 0; index < count; index += 200) await Promise.all(Array.from({ length: 200 }, () => start(newOrder())))
       },
       statements: () => {
         const counts = Object.fromEntries(statements)

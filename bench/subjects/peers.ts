@@ -134,20 +134,8 @@ async function createQueueSubject (config: PeerConfig): Promise<SubjectParts> {
     close: () => queue.close(),
     methods: {
       startWorking: () => queue.start(),
-      async work (submitters: number, seconds: number) {
-        const before = handled
-        const began = performance.now()
-        let count = 0
-        await Promise.all(Array.from({ length: submitters }, async () => {
-          while (performance.now() - began < seconds * 1000) {
-            const answer = await app.inject({ method: 'POST', url: '/orders', payload: newOrder() })
-            if (answer.statusCode !== 202) throw new Error(`${answer.statusCode} ${answer.body}`)
-            count++
-          }
-        }))
-        await untilDone(before + count)
-        return count / (performance.now() - began) * 1000
-      },
+      ended: () => handled,
+      untilEnded: untilDone,
       async prepareQueued (count: number) { for (let made = 0; made < count; made += 1000) await queue.addMany(Array.from({ length: 1000 }, () => newOrder())) },
       async drain (count: number) {
         await queue.start()

@@ -20,13 +20,10 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
   parts.describe(operationId, { kind: 'asyncAction', result })
 
   /** The URLs of a job, but for its token. */
-  const prepareUrls = (request: FastifyRequest, actionPath: string): ((id: string) => JobUrls) => {
+  const prepareUrls = (request: FastifyRequest, actionPath: string): ((token: string) => JobUrls) => {
     const jobs = `${baseUrl(request, 'status')}${actionPath}/jobs/`
     const operations = `${baseUrl(request, 'operation')}${actionPath}/operations/`
-    return (id) => {
-      const token = tokens.sign(id)
-      return { location: jobs + token, operationLocation: operations + token }
-    }
+    return (token) => ({ location: jobs + token, operationLocation: operations + token })
   }
 
   async function start (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -47,7 +44,7 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
     request.log.debug({ jobId: id, operationId, repeated }, 'job accepted')
     const ended = repeated ? undefined : await waitForEnd(request, job)
     if (ended !== undefined) return answerOutcome(reply, ended)
-    return answerAccepted(reply, id, job, urlsOf(id), settings.retryAfterSeconds)
+    return answerAccepted(reply, id, job, urlsOf(tokens.sign(id)), settings.retryAfterSeconds)
   }
 
   /** The job, if it ended while the caller was willing to wait. */
@@ -72,7 +69,7 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
     operationId,
     settings,
     monitorHooks,
-    urlsOf: (request, id, actionPath) => prepareUrls(request, actionPath)(id),
+    urlsOf: (request, token, actionPath) => prepareUrls(request, actionPath)(token),
     result
   }, parts)
 }

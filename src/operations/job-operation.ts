@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 import { InvalidOptionsError, InvalidResultError } from '../errors.ts'
 import type { OperationDescription } from '../connector/operation.ts'
 import type { Sealer } from '../protocol/seal.ts'
-import type { IdCodec, TokenSigner } from '../protocol/token.ts'
+import type { IdCodec, TokenName, TokenSigner } from '../protocol/token.ts'
 import type { TriggerStates } from '../protocol/trigger-state.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
 import type { BoundedCalls } from '../work/bounded-calls.ts'
@@ -27,6 +27,8 @@ export interface OperationParts {
   clock: Clock
   ids: IdCodec
   tokens: TokenSigner
+  /** `undefined` for what is no token of a job. */
+  jobOfToken: (token: string) => Readonly<TokenName> | undefined
   subscriptionIds: IdCodec
   jobs: JobService
   subscriptions: SubscriptionService

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { InvalidDatabaseError, JobAlreadyEndedError, JobExpiredError, JobNotFoundError, StoreUnavailableError } from '../errors.ts'
 import { pathOfTarget } from '../protocol/location.ts'
-import type { RecordName } from '../protocol/token.ts'
+import type { TokenName } from '../protocol/token.ts'
 import type { JobRecord } from '../work/store.ts'
 import type { OperationParts } from './job-operation.ts'
 import { generatedRoute, withIgnoredBody, type MonitorHooks } from './generated-route.ts'
@@ -13,7 +13,7 @@ interface MonitoredOperation {
   operationId: string
   settings: JobSettings
   monitorHooks: MonitorHooks
-  urlsOf: (request: FastifyRequest, id: string, actionPath: string) => JobUrls
+  urlsOf: (request: FastifyRequest, token: string, actionPath: string) => JobUrls
   result: unknown
 }
 
@@ -25,25 +25,21 @@ const paramsSchema = {
   required: ['token']
 }
 
-/** What a genuine token names. */
-interface JobName extends RecordName { id: string }
-
 /** The routes that the caller of a job polls, and cancels it by. */
-export function addStatusMonitor (instance: FastifyInstance, path: string, operation: MonitoredOperation, { tokens, ids, jobs }: OperationParts): void {
+export function addStatusMonitor (instance: FastifyInstance, path: string, operation: MonitoredOperation, { jobOfToken, jobs }: OperationParts): void {
   const { operationId, settings: { retryAfterSeconds }, monitorHooks, urlsOf, result } = operation
   const base = path === '/' ? '' : path.replace(/\/+$/, '')
   const compilers = compilersForOwnSchemas(instance)
 
   /** A genuine token is known without a read, so that a store that is away can be told from a job that never was. */
-  function genuineName ({ params }: FastifyRequest<TokenRoute>): JobName {
-    const id = tokens.verify(params.token)
-    const name = id === undefined ? undefined : ids.decode(id)
+  function genuineName ({ params }: FastifyRequest<TokenRoute>): TokenName {
+    const name = jobOfToken(params.token)
     if (name === undefined) throw new JobNotFoundError()
-    return { id: id!, ...name }
+    return name
   }
 
   /** @throws {JobExpiredError} for what was issued but is not there any more. */
-  async function read ({ number, createdAt }: JobName): Promise<JobRecord> {
+  async function read ({ number, createdAt }: TokenName): Promise<JobRecord> {
     const job = await jobs.find(number)
     if (job === undefined) throw new JobExpiredError()
     // Another operation's job, or one that took the number after an older backup was restored.
@@ -52,7 +48,7 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
   }
 
   /** The job, or `undefined` while the store is away: the caller is then asked to wait. */
-  async function readIfReachable (name: JobName, request: FastifyRequest): Promise<JobRecord | undefined> {
+  async function readIfReachable (name: TokenName, request: FastifyRequest): Promise<JobRecord | undefined> {
     try {
       return await read(name)
     } catch (error) {
@@ -75,8 +71,8 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
     } as object,
     async handler (request, reply) {
       const name = genuineName(request)
-      const { id } = name
-      const urls = (): JobUrls => urlsOf(request, id, actionPathOf(request))
+      const { id, current } = name
+      const urls = (): JobUrls => urlsOf(request, current, actionPathOf(request))
       const job = await readIfReachable(name, request)
       if (job === undefined) return answerUnknownYet(reply, id, urls(), retryAfterSeconds)
       return answerPoll(reply, id, job, urls, retryAfterSeconds)
@@ -121,5 +117,6 @@ export function addStatusMonitor (instance: FastifyInstance, path: string, opera
 
 /** The action's own path, as the caller of one of its jobs used it: without `/jobs/<token>`. */
 function actionPathOf (request: FastifyRequest): string {
-  return pathOfTarget(request.originalUrl).split('/').slice(0, -2).join('/')
+  const path = pathOfTarget(request.originalUrl)
+  return path.slice(0, path.lastIndexOf('/', path.lastIndexOf('/') - 1))
 }

@@ -42,8 +42,8 @@ export function addUnsubscribe (instance: FastifyInstance, path: string, { opera
       }
     } as object,
     async handler (request) {
-      const id = tokens.verify(request.params.token)
-      if (id !== undefined) await forget(id)
+      const genuine = tokens.verify(request.params.token)
+      if (genuine !== undefined) await forget(genuine.id)
       return {}
     }
   })

@@ -44,5 +44,6 @@ export function baseUrlOf ({ protocol, host, port, prefix }: ForwardedAddress): 
  * 9112, 3.2.2), and holds a fragment where a client is careless: Fastify's router takes both.
  */
 export function pathOfTarget (target: string): string {
+  if (/^\/[^?#]*[^?#/]$/.test(target)) return target
   return target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0]!.replace(/\/+$/, '')
 }

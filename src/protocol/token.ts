@@ -20,7 +20,7 @@ export interface RecordName {
 export interface IdCodec {
   encode (name: RecordName): string
   /** `undefined` for anything that this store never issued. */
-  decode (id: string): Readonly<RecordName> | undefined
+  decode (id: string): RecordName | undefined
 }
 
 const idLength = 22
@@ -39,16 +39,6 @@ export function createIdCodec (key: Uint8Array, kind: RecordKind): IdCodec {
   const cipher = createCipheriv('aes-128-ecb', key, null).setAutoPadding(false)
   const decipher = createDecipheriv('aes-128-ecb', key, null).setAutoPadding(false)
   const block = Buffer.alloc(16)
-  const decoded = createRecent<RecordName>(maxRecent)
-
-  function decode (id: string): RecordName | undefined {
-    const bytes = id.length === idLength ? Buffer.from(id, 'base64url') : undefined
-    // Base64 has several spellings of the same bytes; only one of them was issued.
-    if (bytes?.length !== 16 || bytes.toString('base64url') !== id) return undefined
-    const plain = decipher.update(bytes)
-    if (plain[0] !== kindByte || plain[13] !== 0 || plain[14] !== 0 || plain[15] !== 0) return undefined
-    return decoded.set(id, { number: plain.readUIntBE(1, 6), createdAt: plain.readUIntBE(7, 6) })
-  }
 
   return {
     encode ({ number, createdAt }) {
@@ -58,14 +48,28 @@ export function createIdCodec (key: Uint8Array, kind: RecordKind): IdCodec {
       block.writeUIntBE(createdAt, 7, 6)
       return cipher.update(block).toString('base64url')
     },
-    decode: (id) => decoded.get(id) ?? decode(id)
+    decode (id) {
+      const bytes = id.length === idLength ? Buffer.from(id, 'base64url') : undefined
+      // Base64 has several spellings of the same bytes; only one of them was issued.
+      if (bytes?.length !== 16 || bytes.toString('base64url') !== id) return undefined
+      const plain = decipher.update(bytes)
+      if (plain[0] !== kindByte || plain[13] !== 0 || plain[14] !== 0 || plain[15] !== 0) return undefined
+      return { number: plain.readUIntBE(1, 6), createdAt: plain.readUIntBE(7, 6) }
+    }
   }
+}
+
+/** What a token proved to be. */
+export interface GenuineToken {
+  id: string
+  /** Itself, or what is handed out in its place since another secret came first. */
+  current: string
 }
 
 export interface TokenSigner {
   sign (id: string): string
-  /** The id of a genuine token, else `undefined`. Needs no store. */
-  verify (token: string): string | undefined
+  /** `undefined` for anything that was not signed here. Needs no store. */
+  verify (token: string): Readonly<GenuineToken> | undefined
 }
 
 /**
@@ -76,16 +80,31 @@ export function createTokenSigner (secrets: (string | Uint8Array)[]): TokenSigne
   const keys = secrets.map((secret) => createSecretKey(new Uint8Array(
     hkdfSync('sha256', secret, '', 'fastify-logic-apps capability URL', 32))))
   const mac = (key: (typeof keys)[number], id: string): string => createHmac('sha256', key).update(id).digest('base64url').slice(0, 22)
-  const [signed, verified] = [createRecent<string>(maxRecent), createRecent<string>(maxRecent)]
-  return {
-    sign: (id) => signed.get(id) ?? signed.set(id, id + mac(keys[0]!, id)),
-    verify (token) {
-      if (token.length !== tokenLength) return undefined
-      const known = verified.get(token)
-      if (known !== undefined) return known
-      const id = token.slice(0, idLength)
-      const given = Buffer.from(token.slice(idLength))
-      return keys.some((key) => given.length === idLength && timingSafeEqual(given, Buffer.from(mac(key, id)))) ? verified.set(token, id) : undefined
-    }
+  const sign = (id: string): string => id + mac(keys[0]!, id)
+  const verified = createRecent<GenuineToken>(maxRecent)
+
+  function check (token: string): GenuineToken | undefined {
+    const id = token.slice(0, idLength)
+    const given = Buffer.from(token.slice(idLength))
+    const signer = keys.findIndex((key) => given.length === idLength && timingSafeEqual(given, Buffer.from(mac(key, id))))
+    return signer === -1 ? undefined : verified.set(token, { id, current: signer === 0 ? token : sign(id) })
   }
+
+  return { sign, verify: (token) => token.length === tokenLength ? verified.get(token) ?? check(token) : undefined }
+}
+
+/** What a token names. */
+export interface TokenName extends GenuineToken, RecordName {}
+
+/** Reads tokens of records of one kind. @returns `undefined` for any other. */
+export function createTokenReader (tokens: TokenSigner, ids: IdCodec): (token: string) => Readonly<TokenName> | undefined {
+  const read = createRecent<TokenName>(maxRecent)
+
+  function readNew (token: string): TokenName | undefined {
+    const genuine = tokens.verify(token)
+    const name = genuine === undefined ? undefined : ids.decode(genuine.id)
+    return name === undefined ? undefined : read.set(token, { ...genuine!, ...name })
+  }
+
+  return (token) => read.get(token) ?? readNew(token)
 }
