@@ -9,14 +9,14 @@ export interface TriggerRequest {
 }
 
 /** As first seen: validation turns parameters into numbers and more, and a state is bound to what was written. */
-const seen = new WeakMap<FastifyRequest, TriggerRequest>()
+const seen = Symbol('trigger request')
 
 export function triggerRequestOf (request: FastifyRequest, operationId: string): TriggerRequest {
-  const known = seen.get(request)
-  if (known !== undefined) return known
+  const kept = request as FastifyRequest & { [seen]?: TriggerRequest }
+  if (kept[seen] !== undefined) return kept[seen]
   const target = readTriggerTarget(request.originalUrl)
   const made = { target, place: { trigger: JSON.stringify([operationId, request.params]), query: target.queryForm } }
-  seen.set(request, made)
+  kept[seen] = made
   return made
 }
 

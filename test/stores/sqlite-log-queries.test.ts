@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import tap, { test, type Test } from 'tap'
 import { createTopicLog, type LogReadRequest } from '../../src/work/topic-log.ts'
-import { openTraced, plansOf, type TracedStore } from '../helpers/sqlite.ts'
+import { openStore, openTraced, plansOf, type TracedStore } from '../helpers/sqlite.ts'
 
 // A million entries are written first.
 tap.setTimeout(180_000)
@@ -109,4 +109,33 @@ test('polls of one turn share a read transaction', async (t) => {
   taken()
   await Promise.all(Array.from({ length: 20 }, (_, index) => log.read({ topic, place: { number: index, at: 0 }, limit: 10, scanLimit: 10, maxAgeMs: undefined, wants: undefined })))
   t.equal(taken().filter((sql) => sql === 'BEGIN').length, 1)
+})
+
+test('a poll that finds nothing new reads the log once, and again as soon as anybody has committed', async (t) => {
+  const { store, file, clock, taken } = await openTraced(t)
+  const { store: other } = await openStore(t, file, { clock })
+  const log = createTopicLog({ store, clock })
+  const event = { topic, body: '{}', createdAt: clock.now(), expiresAt: clock.now() + day }
+  const poll = async (after: number): Promise<number[]> => {
+    const { entries } = await log.read({ topic, place: { number: after, at: 0 }, limit: 10, scanLimit: 10, maxAgeMs: undefined, wants: undefined })
+    return entries.map(({ number }) => number)
+  }
+  const reads = (): number => taken().filter((sql) => /FROM events/.test(sql)).length
+
+  const [first] = await store.publish([event])
+  t.same(await poll(first!), [])
+  taken()
+  for (let time = 0; time < 3; time++) t.same(await poll(first!), [])
+  t.equal(reads(), 0, 'nothing was committed since')
+  const [second] = await store.publish([event])
+  t.same(await poll(first!), [second], 'our own event')
+  t.same(await poll(second!), [])
+  const [third] = await other.publish([event])
+  t.same(await poll(second!), [third], "another process's")
+  t.equal(reads(), 3)
+
+  t.same(await poll(third!), [])
+  await other.sweep(clock.now() + 2 * day, 500)
+  const [page] = await store.readLog([{ topic, after: first!, limit: 10 }])
+  t.same({ entries: page!.entries, missed: page!.missed }, { entries: [], missed: true }, 'what has left the log is told')
 })

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { realpathSync, statSync } from 'node:fs'
-import type { Store, StoreHost, StoreIdentity } from '../../work/store.ts'
+import type { LogPage, Store, StoreHost, StoreIdentity } from '../../work/store.ts'
 import { createObserver, type Beating } from '../observer.ts'
 import { createConnection, type OpenDatabase, type Transaction } from './connection.ts'
 import {
@@ -20,6 +20,7 @@ import { holdWorkerLock, isWorkerGone, type WorkerLock } from './worker-lock.ts'
 /** How often we look whether another process wrote, and how often at least the database itself is asked. */
 const watchMs = 500
 const watchAnywayMs = 5_000
+const maxNothingNew = 1_000
 
 /**
  * @param file An absolute path, or `:memory:`.
@@ -32,6 +33,8 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
   let path = file
   const memorySecret = randomBytes(32)
   const cache = createRecordCache()
+  /** What polls found that found nothing, by what they asked: as most do, until something is committed. */
+  const nothingNew = new Map<string, LogPage>()
   let cacheVersion = ''
   let queued: { count: number, version: string } | undefined
   let lock: WorkerLock | undefined
@@ -44,13 +47,17 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     const version = connection.dataVersion()
     if (version === cacheVersion) return
     cache.clear()
+    nothingNew.clear()
     cacheVersion = version
   }
 
   /** A transaction whose records are read anew afterwards; after a failure, so is the number of queued jobs. */
   async function write<T> (work: (transaction: Transaction) => T): Promise<T> {
     try {
-      return await connection.write(work)
+      return await connection.write((transaction) => {
+        nothingNew.clear()
+        return work(transaction)
+      })
     } catch (error) {
       queued = undefined
       cache.clear()
@@ -270,7 +277,20 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     },
 
     publish: (events) => write((transaction) => events.map((event) => appendEvent(transaction, event))),
-    readLog: (requests) => connection.read((transaction) => readLog(transaction, requests)),
+
+    async readLog (requests) {
+      refreshCache()
+      const keys = requests.map((request) => JSON.stringify(request))
+      const known = keys.map((key) => nothingNew.get(key))
+      if (!known.includes(undefined)) return known as LogPage[]
+      return connection.read((transaction) => {
+        const pages = readLog(transaction, requests)
+        if (nothingNew.size >= maxNothingNew) nothingNew.clear()
+        for (const [index, page] of pages.entries()) if (page.entries.length === 0) nothingNew.set(keys[index]!, page)
+        return pages
+      })
+    },
+
     findFanOuts: (request) => connection.read((transaction) => findFanOuts(transaction, request)),
     findSubscribers: (fanOut, limit) => connection.read((transaction) => findSubscribers(transaction, fanOut, limit)),
     fanOut: (step) => write((transaction) => fanOut(transaction, step)),
