@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { describeMachine } from './machine.ts'
 import type { Bench, Line, Row } from './row.ts'
 import { acceptEmbedded, acceptPostgres } from './rows/accept.ts'
+import { byHand } from './rows/by-hand.ts'
 import { callbacks } from './rows/callbacks.ts'
 import { footprint } from './rows/footprint.ts'
 import { growth } from './rows/growth.ts'
@@ -18,6 +19,9 @@ import { acceptAndRun, drain, latency } from './rows/work.ts'
 import { createServers } from './servers.ts'
 
 const rows: Row[] = [acceptEmbedded, pollEmbedded, acceptPostgres, pollPostgres, acceptAndRun, drain, latency, callbacks, pollingTrigger, growth, memory, start, idle, footprint]
+/** Measured where `--only` names them. */
+const others: Row[] = [byHand]
+const known = [...rows, ...others]
 
 const help = `What durability and the contract cost, beside what one could take instead. Ratios are of interleaved rounds.
 
@@ -32,7 +36,7 @@ const help = `What durability and the contract cost, beside what one could take 
 BENCH_CPU_PROF=FOLDER writes a CPU profile of every process that is measured.
 
 Rows:
-${rows.map(({ name, about }) => `  ${name.padEnd(4)} ${about}`).join('\n')}
+${known.map(({ name, about }) => `  ${name.padEnd(4)} ${about}${others.some((row) => row.name === name) ? ' (only with --only)' : ''}`).join('\n')}
 `
 
 async function main (): Promise<void> {
@@ -44,7 +48,7 @@ async function main (): Promise<void> {
     return
   }
   const wanted = values.only?.split(',')
-  const unknown = wanted?.filter((name) => !rows.some((row) => row.name === name)) ?? []
+  const unknown = wanted?.filter((name) => !known.some((row) => row.name === name)) ?? []
   const [seconds, rounds] = values.quick ? [0.5, 1] : [Number(values.seconds), Number(values.rounds)]
   if (unknown.length > 0 || !(seconds > 0) || !Number.isInteger(rounds) || rounds < 1) {
     console.error(unknown.length > 0 ? `there is no row ${unknown.join(', ')}` : '--seconds and --rounds must be numbers above 0')
@@ -68,7 +72,7 @@ async function main (): Promise<void> {
   for (const line of machine) tell(line)
   const lines: Line[] = []
   try {
-    for (const row of rows.filter(({ name }) => wanted?.includes(name) ?? true)) {
+    for (const row of wanted === undefined ? rows : known.filter(({ name }) => wanted.includes(name))) {
       tell(`row ${row.name}: ${row.about}`)
       const bench: Bench = {
         seconds,

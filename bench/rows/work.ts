@@ -39,14 +39,11 @@ export const acceptAndRun: Row = {
   }
 }
 
-/** 5b: what waits already. */
-export const drain: Row = {
-  name: '5b',
-  about: 'drain of a prepared backlog, PostgreSQL',
-  async run ({ rounds, sized, postgres, progress }) {
-    const { url, newSchema, analyze } = await postgres()
-    const count = sized(20_000, 1000)
-    const ours = async (): Promise<number> => {
+/** Each makes a backlog of its own, and drains it. */
+export async function drainOf ({ postgres }: Bench, count: number): Promise<Record<'ours' | 'pg-boss', () => Promise<number>>> {
+  const { url, newSchema, analyze } = await postgres()
+  return {
+    async ours () {
       const schema = newSchema()
       const preparing = await startSubject('logic-apps.ts', { url, schema, runners: false })
       await preparing.call('prepareQueued', count)
@@ -58,8 +55,8 @@ export const drain: Row = {
       const rate = count / (performance.now() - began) * 1000
       await working.stop()
       return rate
-    }
-    const boss = async (): Promise<number> => {
+    },
+    async 'pg-boss' () {
       const subject = await startSubject('peers.ts', { kind: 'pg-boss', url, name: newSchema() })
       await subject.call('prepareQueued', count)
       await analyze()
@@ -69,8 +66,17 @@ export const drain: Row = {
       await subject.stop()
       return rate
     }
+  }
+}
+
+/** 5b: what waits already. */
+export const drain: Row = {
+  name: '5b',
+  about: 'drain of a prepared backlog, PostgreSQL',
+  async run (bench) {
+    const count = bench.sized(20_000, 1000)
     // Each round makes a backlog first, which takes longer than to drain it.
-    const values = await interleave(Math.min(rounds, 3), { ours, 'pg-boss': boss }, progress)
+    const values = await interleave(Math.min(bench.rounds, 3), await drainOf(bench, count), bench.progress)
     return [lineOf('5b', `drain of ${count} jobs, PostgreSQL`, 'pg-boss work, 2 x 500', 'jobs/s', compare(values.ours, values['pg-boss']), 0.8)]
   }
 }

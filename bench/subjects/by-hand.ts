@@ -1,0 +1,151 @@
+/*
+ * The least that keeps the promise of a row, written by hand for that row alone: no repeats are recognised, nothing is
+ * leased, retried, canceled, limited or swept, and nobody but this process may work on the store. What this costs no
+ * implementation can save.
+ */
+import { createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto'
+import { DatabaseSync } from 'node:sqlite'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify from 'fastify'
+import pg from 'pg'
+import { Type } from 'typebox'
+import { Agent } from 'undici'
+import { createBatcher } from '../../src/work/batch.ts'
+import { newOrder, orderSchema, type Order } from './order.ts'
+import { serve } from './subject.ts'
+
+/** Each resolves when what it was given is on disk. */
+interface Tables {
+  addOrders (inputs: string[]): Promise<number[]>
+  /** Marks orders as running. */
+  takeOrders (limit: number): Promise<{ number: number, input: string }[]>
+  endOrders (numbers: number[]): Promise<unknown>
+  addCallbacks (urls: string[]): Promise<number[]>
+  endCallbacks (numbers: number[]): Promise<unknown>
+  /** The newest number of a log. */
+  lastEvents (asked: number[]): Promise<number[]>
+  close (): unknown
+}
+
+const schema = `
+  CREATE TABLE orders (number INTEGER PRIMARY KEY, status TEXT NOT NULL, input TEXT NOT NULL, result TEXT);
+  CREATE INDEX queued ON orders (number) WHERE status = 'queued';
+  CREATE TABLE callbacks (number INTEGER PRIMARY KEY, status TEXT NOT NULL, url TEXT NOT NULL);
+  CREATE TABLE events (number INTEGER PRIMARY KEY)`
+
+function openSqlite (file: string): Tables {
+  const database = new DatabaseSync(file)
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ${schema}; INSERT INTO events VALUES (1)`)
+  const statements = {
+    addOrder: database.prepare("INSERT INTO orders (status, input) VALUES ('queued', ?)"),
+    take: database.prepare("UPDATE orders SET status = 'running' WHERE number IN (SELECT number FROM orders WHERE status = 'queued' ORDER BY number LIMIT ?) RETURNING number, input"),
+    end: database.prepare("UPDATE orders SET status = 'succeeded', result = '{\"ok\":true}' WHERE number = ?"),
+    addCallback: database.prepare("INSERT INTO callbacks (status, url) VALUES ('pending', ?)"),
+    endCallback: database.prepare("UPDATE callbacks SET status = 'delivered' WHERE number = ?"),
+    last: database.prepare('SELECT max(number) AS last FROM events')
+  }
+  const write = async <T>(work: () => T): Promise<T> => {
+    database.exec('BEGIN IMMEDIATE')
+    const result = work()
+    database.exec('COMMIT')
+    return result
+  }
+  const all = (statement: 'addOrder' | 'end' | 'addCallback' | 'endCallback', values: (string | number)[]): Promise<number[]> =>
+    write(() => values.map((value) => Number(statements[statement].run(value).lastInsertRowid)))
+  return {
+    addOrders: (inputs) => all('addOrder', inputs),
+    takeOrders: (limit) => write(() => statements.take.all(limit) as { number: number, input: string }[]),
+    endOrders: (numbers) => all('end', numbers),
+    addCallbacks: (urls) => all('addCallback', urls),
+    endCallbacks: (numbers) => all('endCallback', numbers),
+    async lastEvents (asked) {
+      const last = statements.last.get()!.last as number
+      return asked.map(() => last)
+    },
+    close: () => { database.close() }
+  }
+}
+
+async function openPostgres (url: string, name: string): Promise<Tables> {
+  const pool = new pg.Pool({ connectionString: url, max: 4, options: `-c search_path=${name}` })
+  await pool.query(`CREATE SCHEMA ${name}; ${schema.replaceAll('number INTEGER PRIMARY KEY', 'number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY')}`)
+  const ask = async <T>(statement: string, text: string, value: unknown): Promise<T[]> => (await pool.query<T & pg.QueryResultRow>({ name: statement, text, values: [value] })).rows
+  const numbers = async (statement: string, text: string, value: unknown): Promise<number[]> => (await ask<{ number: string }>(statement, text, value)).map(({ number }) => Number(number))
+  return {
+    addOrders: (inputs) => numbers('add', "INSERT INTO orders (status, input) SELECT 'queued', unnest($1::text[]) RETURNING number", inputs),
+    takeOrders: (limit) => ask('take', "UPDATE orders SET status = 'running' WHERE number IN (SELECT number FROM orders WHERE status = 'queued' ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING number, input", limit),
+    endOrders: (ended) => ask('end', "UPDATE orders SET status = 'succeeded', result = '{\"ok\":true}' WHERE number = ANY ($1::bigint[])", ended),
+    addCallbacks: (urls) => numbers('add callbacks', "INSERT INTO callbacks (status, url) SELECT 'pending', unnest($1::text[]) RETURNING number", urls),
+    endCallbacks: (ended) => ask('end callbacks', "UPDATE callbacks SET status = 'delivered' WHERE number = ANY ($1::bigint[])", ended),
+    lastEvents: () => { throw new Error('not measured') },
+    close: () => pool.end()
+  }
+}
+
+await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url, schema: name }) => {
+  const tables = file === undefined ? await openPostgres(url!, name!) : openSqlite(file)
+  const key = createSecretKey(randomBytes(32))
+  const mac = (text: string): string => createHmac('sha256', key).update(text).digest('base64url').slice(0, 22)
+  const base = 'http://127.0.0.1:3000'
+  const app = Fastify({ logger: false }).withTypeProvider<TypeBoxTypeProvider>()
+
+  const addOrder = createBatcher(tables.addOrders)
+  app.post('/orders', { schema: { body: orderSchema } }, async (request, reply) => {
+    const number = await addOrder(JSON.stringify({ input: request.body, params: request.params, query: request.query }))
+    const token = `${number}.${mac(String(number))}`
+    reply.code(202).headers({ location: `${base}/orders/jobs/${token}`, 'retry-after': '15', 'operation-location': `${base}/orders/operations/${token}`, 'cache-control': 'no-store' })
+    return reply.send({ id: String(number), status: 'Running' })
+  })
+
+  const lastEvent = createBatcher(tables.lastEvents)
+  app.get('/readings', { schema: { querystring: Type.Object({ state: Type.String() }) } }, async (request, reply) => {
+    const [number, signature] = request.query.state.split('.') as [string, string]
+    if (!timingSafeEqual(Buffer.from(signature), Buffer.from(mac(number)))) return reply.code(400).send({})
+    if (await lastEvent(Number(number)) > Number(number)) return reply.code(500).send({})
+    return reply.code(202).headers({ location: `${base}${request.url}`, 'retry-after': '15', 'cache-control': 'no-store' }).send()
+  })
+
+  return {
+    app,
+    close: () => tables.close(),
+    methods: {
+      pollPath: () => `/readings?state=1.${mac('1')}`,
+      async prepareQueued (count: number) { for (let made = 0; made < count; made += 1000) await tables.addOrders(Array.from({ length: 1000 }, () => JSON.stringify(newOrder()))) },
+      /** Two groups of 500 at a time, and a call for each of them. */
+      async drain () {
+        const handle = async (order: Order): Promise<boolean> => order.kind === 'ends'
+        await Promise.all([1, 2].map(async () => {
+          for (let taken = await tables.takeOrders(500); taken.length > 0; taken = await tables.takeOrders(500)) {
+            await Promise.all(taken.map(({ input }) => handle(JSON.parse(input) as Order)))
+            await tables.endOrders(taken.map(({ number }) => number))
+          }
+        }))
+      },
+      /** Recorded before they are sent, 500 at a time, and afterwards, as many as are answered meanwhile. */
+      async callBack (urls: string[], concurrency: number) {
+        const agent = new Agent({ connections: 64, pipelining: 1 })
+        const end = createBatcher(async (numbers: number[]) => {
+          await tables.endCallbacks(numbers)
+          return numbers
+        })
+        const body = JSON.stringify({ sensor: 'oven 1', celsius: 181, note: 'x'.repeat(40) })
+        const pending: { number: number, url: string }[] = []
+        for (let from = 0; from < urls.length; from += 500) {
+          const some = urls.slice(from, from + 500)
+          for (const [index, number] of (await tables.addCallbacks(some)).entries()) pending.push({ number, url: some[index]! })
+        }
+        let next = 0
+        await Promise.all(Array.from({ length: concurrency }, async () => {
+          while (next < pending.length) {
+            const { number, url } = pending[next++]!
+            const { origin, pathname } = new URL(url)
+            const answer = await agent.request({ origin, path: pathname, method: 'POST', headers: { 'content-type': 'application/json' }, body })
+            await answer.body.dump()
+            await end(number)
+          }
+        }))
+        await agent.close()
+      }
+    }
+  }
+})
