@@ -49,7 +49,7 @@ async function main (): Promise<void> {
   }
   const wanted = values.only?.split(',')
   const unknown = wanted?.filter((name) => !known.some((row) => row.name === name)) ?? []
-  const [seconds, rounds] = values.quick ? [0.5, 1] : [Number(values.seconds), Number(values.rounds)]
+  const [seconds, rounds] = values.quick ? [0.3, 1] : [Number(values.seconds), Number(values.rounds)]
   if (unknown.length > 0 || !(seconds > 0) || !Number.isInteger(rounds) || rounds < 1) {
     console.error(unknown.length > 0 ? `there is no row ${unknown.join(', ')}` : '--seconds and --rounds must be numbers above 0')
     process.exitCode = 2

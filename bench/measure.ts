@@ -37,7 +37,8 @@ type Load = Awaited<ReturnType<typeof autocannon>>
 
 /** @throws where an answer has another status than these. */
 async function load (origin: string, statuses: number[], options: Partial<autocannon.Options>): Promise<Load> {
-  const result = await autocannon({ url: origin, connections, ...options })
+  // It looks whether the time is up at each sample, which by default is each second.
+  const result = await autocannon({ url: origin, connections, sampleInt: 100, ...options })
   const others = Object.keys(result.statusCodeStats ?? {}).filter((code) => !statuses.includes(Number(code)))
   if (others.length > 0 || result.errors > 0 || result.requests.total === 0) throw new Error(`${origin}: answers with ${others.join(', ') || 'no status'}, ${result.errors} errors`)
   return result

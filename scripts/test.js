@@ -4,6 +4,8 @@
  * gets an answer it can read.
  */
 import { spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 const oldestNode = [22, 19]
 const steps = [
@@ -14,7 +16,8 @@ const steps = [
   { script: 'test:types' },
   { script: 'build' },
   { script: 'test:bench' },
-  { script: 'test:package' }
+  // It packs what `build` has just made, instead of making it again.
+  { script: 'test:package', env: { npm_config_ignore_scripts: 'true' } }
 ]
 
 const counts = { pass: 0, fail: 0, skip: 0 }
@@ -23,10 +26,10 @@ console.log(`Node ${process.version}`)
 let ok = isNewEnough(process.versions.node)
 if (!ok) console.log(`Node ${oldestNode.join('.')} or later is needed. \`npm ci\` installs one, unless install scripts are off.`)
 
-for (const { script, args = [] } of ok ? steps : []) {
+for (const { script, args = [], env = {} } of ok ? steps : []) {
   console.log(`\n== ${script}`)
   const startedAt = performance.now()
-  let { succeeded, output } = await run(script, args)
+  let { succeeded, output } = await run(script, args, env)
   if (script === 'test:unit') {
     addCounts(output)
     succeeded &&= counts.pass > 0
@@ -49,11 +52,12 @@ function isNewEnough (version) {
 }
 
 /** Runs a script of package.json, showing its output and keeping it. CI keeps reporters from redrawing lines. */
-function run (script, args) {
+function run (script, args, env) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--run', script, '--', ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, CI: 'true' }
+      // Hundreds of processes load the same modules: they compile them once.
+      env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env, CI: 'true', ...env }
     })
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (text) => {

@@ -1,10 +1,11 @@
-/* The two demos, played to their ends. They mostly wait. */
+/* The two demos, played to their ends. They mostly wait, so they wait together. */
 import { readdirSync } from 'node:fs'
 import t from 'tap'
 import { runExample } from './helpers/example.ts'
 import { until } from './helpers/until.ts'
 
 t.setTimeout(300_000)
+t.jobs = 2
 
 t.test('the demo plays to its end', async (t) => {
   const demo = runExample(t, 'bakery/demo.ts')
