@@ -1,11 +1,10 @@
+import { namesIn } from '../document/path.ts'
 import { fitsType } from '../schema/parameter.ts'
 import type { SwaggerExtensions, SwaggerParameter, SwaggerSchema } from '../swagger.ts'
 import type { LintRule } from './rule.ts'
 import { bodyOf, isInternalThing, list, record } from './view.ts'
 
 const simpleTypes = ['string', 'number', 'integer', 'boolean', 'array', 'file']
-
-const templateNames = (path: string): string[] => [...path.matchAll(/\{([^}]*)\}/g)].map(([, name]) => name!)
 
 /** A parameter, or a property of a body. */
 interface Input extends SwaggerExtensions { default?: unknown, properties?: unknown }
@@ -53,7 +52,7 @@ export const inputRules: LintRule[] = [
     mend: 'declare it in schema.params under the name that the path has',
     check ({ operations }, report) {
       for (const operation of operations) {
-        const [named, declared] = [templateNames(operation.path), operation.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)]
+        const [named, declared] = [namesIn(operation.path), operation.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)]
         for (const name of named) if (!declared.includes(name)) report(operation.place, `has {${name}} in its path and no such parameter`, operation.id)
         for (const name of declared) if (!named.includes(name)) report(operation.place, `has the path parameter ${name}, which is not in its path`, operation.id)
       }
