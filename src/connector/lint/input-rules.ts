@@ -156,7 +156,7 @@ export const inputRules: LintRule[] = [
     mend: 'leave the title of the object out, or use description',
     check (view, report) {
       for (const operation of view.operations.filter(({ isInternal }) => !isInternal)) {
-        for (const { place, schema } of [...view.inputsOf(operation), ...view.outputsOf(operation)]) {
+        for (const { place, schema } of operation.schemas) {
           view.walk(schema, place, (one, at) => { if (one.properties !== undefined && one.title !== undefined) report(at, `has the title "${one.title}"`, operation.id) })
         }
       }
@@ -207,7 +207,7 @@ export const inputRules: LintRule[] = [
     mend: 'mend the default',
     check (view, report) {
       for (const operation of view.operations) {
-        for (const { place, schema } of view.inputsOf(operation)) {
+        for (const { place, schema } of operation.inputs) {
           view.walk(schema, place, ({ default: value, type }, at) => {
             if (value !== undefined && type !== undefined && type !== 'file' && !fitsType(value, type)) report(at, `is of type ${type}, and its default is ${JSON.stringify(value)}`, operation.id)
           })
