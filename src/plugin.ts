@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createConnector } from './connector/connector.ts'
-import { defaultStore } from './default-store.ts'
 import { describing, unopenedStore } from './describing.ts'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
 import { allowAnnotations } from './operations/allow-annotations.ts'
@@ -44,7 +43,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   let runners: Runners | undefined
   // The store is open before the first route is declared: a bad database stops the app here, with its reason.
   const tell = describing()
-  const store = tell === undefined ? options.store ?? defaultStore(log) : unopenedStore()
+  const store = tell === undefined ? options.store ?? (await import('./default-store.ts')).defaultStore(log) : unopenedStore()
   const identity = await store.open({ clock, log, leaseMs, deliveryRetentionMs: toMs(callbacks.retentionSeconds), wake: () => runners?.storeChanged() })
   app.addHook('onClose', async () => { await store.close() })
   const secrets = options.secrets ?? await identity.localSecret?.().then((secret) => [secret])

@@ -77,7 +77,7 @@ export function createConnector ({ options, baseUrl: ownBaseUrl, log }: Connecto
       if (options === false) return
       // Loaded late: to import the plugin costs no more for it.
       const [{ buildDocument }, { lintDocument }] = await Promise.all([import('./document/document.ts'), import('./lint/lint.ts')])
-      const { document, complaints } = await buildDocument({ ...options, routes, descriptions })
+      const { document, complaints } = buildDocument({ ...options, routes, descriptions })
       const converting = complaints.map(asFinding)
       const findings = errorsFirst([...converting, ...lintDocument(withAddress(document, ownBaseUrl))])
       made = { document, findings, cannotSay: converting.filter(({ severity }) => severity === 'error') }

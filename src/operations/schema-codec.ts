@@ -17,14 +17,14 @@ interface CompilerHost {
 }
 
 /**
- * Compilers for our own routes in a scope whose host set its own: those may read another kind of schema (Zod's, say),
- * and ours need no compiling. Where the host set none, Fastify's are left to do it: that also sets them up for the
- * schemas of results.
+ * Compilers for our own routes. Their answers are texts already, and their response schemas are for readers: no
+ * serializer would be used. Where the host set a validator compiler, it may read another kind of schema (Zod's, say), and
+ * ours needs no compiling. Where it set none, Fastify's is left to do it: that also sets it up for the schemas of results.
  */
 export function compilersForOwnSchemas (instance: FastifyInstance): Pick<RouteShorthandOptions, 'validatorCompiler' | 'serializerCompiler'> {
   return {
     ...(instance.validatorCompiler === undefined ? {} : { validatorCompiler: () => () => true }),
-    ...(instance.serializerCompiler === undefined ? {} : { serializerCompiler: () => (value: unknown) => JSON.stringify(value) })
+    serializerCompiler: () => (value: unknown) => JSON.stringify(value)
   }
 }
 

@@ -8,7 +8,7 @@ import { fastifyLogicApps } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createApp, createServer } from '../helpers/app.ts'
 import { addCakes } from '../helpers/cakes.ts'
-import { checkDocument, operationOf, parameterOf } from '../helpers/swagger.ts'
+import { checkDocument, documentOf, operationOf, parameterOf } from '../helpers/swagger.ts'
 
 const flavours = { config: { logicApps: true as const }, schema: { operationId: 'ListFlavours', summary: 'List flavours', description: 'Lists flavours.', response: { 200: { type: 'array', items: { type: 'string' } } } } }
 const addFlavours = (app: FastifyInstance): FastifyInstance => app.get('/flavours', flavours, () => [])
@@ -133,6 +133,21 @@ for (const order of ['before', 'after']) {
   })
 }
 
+test('paths are written as Swagger has them: parameters in braces, without their patterns, and a doubled colon once', async (t) => {
+  const { app } = await createApp(t)
+  const urls = {
+    '/shops/:shop/cakes/:cake': '/shops/{shop}/cakes/{cake}',
+    '/days/:day(^\\d{4}$)-:part.json': '/days/{day}-{part}.json',
+    '/nested/:size(^((a|b):c\\))$)/end': '/nested/{size}/end',
+    '/cakes/:id::eat': '/cakes/{id}:eat',
+    '/cakes::count': '/cakes:count'
+  }
+  for (const [index, url] of Object.keys(urls).entries()) app.get(url, { config: { logicApps: true }, schema: { operationId: `Path${index}` } }, () => '')
+  const document = await documentOf(t, app)
+  t.same(Object.keys(document.paths), Object.values(urls))
+  t.same(operationOf(document, 'Path1').parameters!.map(({ name }) => name), ['day', 'part'])
+})
+
 test('what would break flows fails the boot with one error that lists all faults and their mends', async (t) => {
   const { app } = await createApp(t)
   app.get('/files/*', { config: { logicApps: true }, schema: { operationId: 'Wild' } }, () => '')
@@ -143,6 +158,8 @@ test('what would break flows fails the boot with one error that lists all faults
   app.get('/secret', { config: { logicApps: true }, schema: { operationId: 'Secret', security: [{ unknown: [] }] } as object }, () => '')
   app.get('/twice', { config: { logicApps: true }, constraints: { host: 'a.example' }, schema: { operationId: 'Twice' } }, () => '')
   app.get('/twice', { config: { logicApps: true }, constraints: { host: 'b.example' }, schema: { operationId: 'TwiceB' } }, () => '')
+  app.get('/kinds/:kind(^a$)', { config: { logicApps: true }, schema: { operationId: 'KindA' } }, () => '')
+  app.get('/kinds/:kind', { config: { logicApps: true }, schema: { operationId: 'KindB' } }, () => '')
   addCakes(app)
   app.get('/clash', { config: { logicApps: true }, schema: { operationId: 'BakeCakeStatus' } }, () => '')
   const error = await app.ready().then(() => undefined, (error: Error) => error)
@@ -157,6 +174,7 @@ test('what would break flows fails the boot with one error that lists all faults
     /Menu .*body.flavour: names "Nobody" in x-ms-dynamic-list/,
     /Secret security: names "unknown"/,
     /TwiceB GET \/twice: is declared twice/,
+    /KindB GET \/kinds\/:kind: is declared twice/,
     /BakeCakeStatus paths.\/clash.get: has the operationId of .*\(operation-id-duplicate\)/
   ]) t.match(error!.message, line)
 })

@@ -6,6 +6,7 @@ import type { Conversion } from '../schema/conversion.ts'
 import { isSchemaObject } from '../schema/json-schema.ts'
 import type { SwaggerExtensions, SwaggerOperation, SwaggerParameter, SwaggerSchema, SwaggerSecurityDefinition } from '../swagger.ts'
 import { convertBody, convertParameters } from './parameters.ts'
+import { namesIn } from './path.ts'
 import { describeResponses } from './patterns.ts'
 import { describeSubscription } from './webhook.ts'
 
@@ -17,6 +18,8 @@ export interface DescribedOperation {
 
 export interface Describing {
   route: ConnectorRoute
+  /** Of the document: `/cakes/{token}`. */
+  path: string
   description: OperationDescription | undefined
   conversion: Conversion
   toJsonSchema: (schema: unknown) => unknown
@@ -55,7 +58,7 @@ export function describeOperation (describing: Describing): DescribedOperation {
       ...extensions,
       ...(isForAuthors(route.role) ? {} : { 'x-ms-visibility': 'internal' }),
       // Never left out: the designer fails on path-item parameters beside an operation without any (openapi 0.11).
-      parameters: [...parameters, ...undeclaredPathParameters(route.url, parameters)],
+      parameters: [...parameters, ...undeclaredPathParameters(describing.path, parameters)],
       responses
     },
     pathItem: notification === undefined ? {} : { [notificationContent]: convertNotification(notification, at(notificationContent)) }
@@ -127,10 +130,9 @@ function securityOf ({ route, securityDefinitions, conversion }: Describing): Sw
   return { security: security as Record<string, string[]>[] }
 }
 
-/** `/cakes/:id` without a schema for `id`. */
-function undeclaredPathParameters (url: string, parameters: SwaggerParameter[]): SwaggerParameter[] {
-  const names = [...url.replaceAll('::', '').matchAll(/:(\w+)/g)].map(([, name]) => name!)
-  return names.filter((name) => !parameters.some((parameter) => parameter.in === 'path' && parameter.name === name))
+/** `/cakes/{id}` without a schema for `id`. */
+function undeclaredPathParameters (path: string, parameters: SwaggerParameter[]): SwaggerParameter[] {
+  return namesIn(path).filter((name) => !parameters.some((parameter) => parameter.in === 'path' && parameter.name === name))
     .map((name) => ({ name, in: 'path', required: true, type: 'string', 'x-ms-url-encoding': 'single' }))
 }
 

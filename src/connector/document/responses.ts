@@ -1,8 +1,10 @@
-import { STATUS_CODES } from 'node:http'
 import { convertSchema, type Position } from '../schema/convert.ts'
 import { isSchemaObject, type JsonSchema } from '../schema/json-schema.ts'
 import { toHeader } from '../schema/parameter.ts'
 import type { SwaggerHeader, SwaggerResponse, SwaggerSchema } from '../swagger.ts'
+
+// Not imported: an ES module that imports node:http is given all its exports, of which one loads Node's fetch (25 ms of a start).
+const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 export interface Responses {
   responses: Record<string, SwaggerResponse>

@@ -38,7 +38,7 @@ export const certificationRules: LintRule[] = [
     mend: 'shorten the schemas, or use a dynamic schema',
     check (view, report) {
       for (const operation of view.operations) {
-        const counts = [...view.inputsOf(operation), ...view.outputsOf(operation)].map(({ place, schema }) => {
+        const counts = operation.schemas.map(({ place, schema }) => {
           const found = new Set<unknown>()
           view.walk(schema, place, (one) => { found.add(one) })
           const count = found.size
@@ -109,7 +109,7 @@ export const certificationRules: LintRule[] = [
       }
       for (const operation of view.operations) {
         check(operation.operation['x-ms-visibility'], operation.place, operation.id)
-        for (const { place, schema } of view.inputsOf(operation)) view.walk(schema, place, (one, at) => { check(one['x-ms-visibility'], at, operation.id) })
+        for (const { place, schema } of operation.inputs) view.walk(schema, place, (one, at) => { check(one['x-ms-visibility'], at, operation.id) })
       }
     }
   },

@@ -21,10 +21,19 @@ const dynamicExtensions = ['x-ms-dynamic-values', 'x-ms-dynamic-list', 'x-ms-dyn
 /** In an item of a list. `itemIsParent` is one too, or a condition: `IsFolder eq true`. */
 const itemPathNames = ['value-path', 'value-title', 'value-description', 'value-selectable', 'itemValuePath', 'itemTitlePath', 'itemFullTitlePath']
 
+/** Several rules ask, and the whole document is looked through for it. */
+const foundIn = new WeakMap<DocumentView, DynamicReference[]>()
+
 function dynamicReferencesOf (view: DocumentView): DynamicReference[] {
+  let references = foundIn.get(view)
+  if (references === undefined) foundIn.set(view, references = findDynamicReferences(view))
+  return references
+}
+
+function findDynamicReferences (view: DocumentView): DynamicReference[] {
   return view.operations.flatMap((source) => {
     const found: DynamicReference[] = []
-    for (const { place, schema } of [...view.inputsOf(source), ...view.outputsOf(source)]) {
+    for (const { place, schema } of source.schemas) {
       view.walk(schema, place, (one, at) => {
         for (const extension of dynamicExtensions) if (one[extension] !== undefined) found.push(...readExtension(extension, record(one[extension]), at, source))
       })
@@ -118,7 +127,7 @@ export const dynamicRules: LintRule[] = [
     mend: 'name an operationId of the connector; an operation for this alone may be internal',
     check (view, report) {
       for (const { extension, place, source, operationId } of dynamicReferencesOf(view)) {
-        if (!view.operations.some(({ id }) => id === operationId)) report(place, `names ${JSON.stringify(operationId) ?? 'no operation'} in ${extension}, which is no operation`, source.id)
+        if (view.operationNamed(operationId) === undefined) report(place, `names ${JSON.stringify(operationId) ?? 'no operation'} in ${extension}, which is no operation`, source.id)
       }
     }
   },
@@ -130,7 +139,7 @@ export const dynamicRules: LintRule[] = [
     mend: 'name inputs as fromInput("shop"), or fromInput("body/address/city") for a property of the body, and give every required parameter',
     check (view, report) {
       for (const { extension, place, source, operationId, parameters } of dynamicReferencesOf(view)) {
-        const target = view.operations.find(({ id }) => id === operationId)
+        const target = view.operationNamed(operationId)
         if (target === undefined) continue
         const [given, taken] = [inputNames(view, source), inputNames(view, target)]
         for (const [name, value] of Object.entries(parameters)) {
@@ -168,7 +177,7 @@ export const dynamicRules: LintRule[] = [
     mend: 'mend the paths, with "/" between names; leave `items` or `schema` out where the output itself is the list or the schema',
     check (view, report) {
       for (const { extension, place, source, operationId, itemsPath, itemPaths, schemaPath } of dynamicReferencesOf(view)) {
-        const target = view.operations.find(({ id }) => id === operationId)
+        const target = view.operationNamed(operationId)
         if (target === undefined) continue
         const output = view.outputOf(target)
         // Where no output is described, the schema may be anywhere in it.
@@ -192,7 +201,7 @@ export const dynamicRules: LintRule[] = [
     mend: 'use dynamicValues() or dynamicSchema(), which write both',
     check (view, report) {
       for (const operation of view.operations) {
-        for (const { place, schema } of [...view.inputsOf(operation), ...view.outputsOf(operation)]) {
+        for (const { place, schema } of operation.schemas) {
           view.walk(schema, place, (one, at) => {
             if (one['x-ms-dynamic-list'] !== undefined && one['x-ms-dynamic-values'] === undefined && one['x-ms-dynamic-tree'] === undefined) report(at, 'has x-ms-dynamic-list alone, which is an empty list in Logic Apps', operation.id)
             if (one['x-ms-dynamic-properties'] !== undefined && one['x-ms-dynamic-schema'] === undefined) report(at, 'has x-ms-dynamic-properties alone, which Logic Apps does not read', operation.id)
@@ -225,7 +234,7 @@ export const dynamicRules: LintRule[] = [
     check (view, report) {
       const test = record(record(view.document['x-ms-capabilities']).testConnection)
       if (Object.keys(test).length === 0) return
-      const target = view.operations.find(({ id }) => id === test.operationId)
+      const target = view.operationNamed(test.operationId)
       if (target === undefined) report('x-ms-capabilities.testConnection', `names ${JSON.stringify(test.operationId)}, which is no operation`)
       else {
         if (target.method !== 'get') report('x-ms-capabilities.testConnection', `names ${target.id}, which is a ${target.method.toUpperCase()}`)
@@ -243,8 +252,8 @@ export const dynamicRules: LintRule[] = [
     check (view, report) {
       const picker = record(record(view.document['x-ms-capabilities'])['file-picker'])
       const names = ['open', 'browse'].map((part) => record(picker[part]).operationId).filter((name) => name !== undefined)
-      for (const name of names) if (!view.operations.some(({ id }) => id === name)) report('x-ms-capabilities.file-picker', `names ${JSON.stringify(name)}, which is no operation`)
-      const uses = view.operations.flatMap((operation) => view.inputsOf(operation)).some(({ schema }) => {
+      for (const name of names) if (view.operationNamed(name) === undefined) report('x-ms-capabilities.file-picker', `names ${JSON.stringify(name)}, which is no operation`)
+      const uses = view.operations.flatMap(({ inputs }) => inputs).some(({ schema }) => {
         let isUsed = false
         view.walk(schema, '', (one) => { if (record(one['x-ms-dynamic-values']).capability === 'file-picker') isUsed = true })
         return isUsed

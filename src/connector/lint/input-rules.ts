@@ -1,11 +1,10 @@
+import { namesIn } from '../document/path.ts'
 import { fitsType } from '../schema/parameter.ts'
 import type { SwaggerExtensions, SwaggerParameter, SwaggerSchema } from '../swagger.ts'
 import type { LintRule } from './rule.ts'
 import { bodyOf, isInternalThing, list, record } from './view.ts'
 
 const simpleTypes = ['string', 'number', 'integer', 'boolean', 'array', 'file']
-
-const templateNames = (path: string): string[] => [...path.matchAll(/\{([^}]*)\}/g)].map(([, name]) => name!)
 
 /** A parameter, or a property of a body. */
 interface Input extends SwaggerExtensions { default?: unknown, properties?: unknown }
@@ -53,7 +52,7 @@ export const inputRules: LintRule[] = [
     mend: 'declare it in schema.params under the name that the path has',
     check ({ operations }, report) {
       for (const operation of operations) {
-        const [named, declared] = [templateNames(operation.path), operation.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)]
+        const [named, declared] = [namesIn(operation.path), operation.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)]
         for (const name of named) if (!declared.includes(name)) report(operation.place, `has {${name}} in its path and no such parameter`, operation.id)
         for (const name of declared) if (!named.includes(name)) report(operation.place, `has the path parameter ${name}, which is not in its path`, operation.id)
       }
@@ -157,7 +156,7 @@ export const inputRules: LintRule[] = [
     mend: 'leave the title of the object out, or use description',
     check (view, report) {
       for (const operation of view.operations.filter(({ isInternal }) => !isInternal)) {
-        for (const { place, schema } of [...view.inputsOf(operation), ...view.outputsOf(operation)]) {
+        for (const { place, schema } of operation.schemas) {
           view.walk(schema, place, (one, at) => { if (one.properties !== undefined && one.title !== undefined) report(at, `has the title "${one.title}"`, operation.id) })
         }
       }
@@ -208,7 +207,7 @@ export const inputRules: LintRule[] = [
     mend: 'mend the default',
     check (view, report) {
       for (const operation of view.operations) {
-        for (const { place, schema } of view.inputsOf(operation)) {
+        for (const { place, schema } of operation.inputs) {
           view.walk(schema, place, ({ default: value, type }, at) => {
             if (value !== undefined && type !== undefined && type !== 'file' && !fitsType(value, type)) report(at, `is of type ${type}, and its default is ${JSON.stringify(value)}`, operation.id)
           })

@@ -143,7 +143,7 @@ export const operationRules: LintRule[] = [
     mend: 'use { type: "string", format: "binary" }',
     check (view, report) {
       for (const operation of view.operations) {
-        for (const { place, schema } of view.outputsOf(operation)) if (schema.type === 'file') report(place, 'is a file, which the designer shows as no output at all', operation.id)
+        for (const { place, schema } of operation.outputs) if (schema.type === 'file') report(place, 'is a file, which the designer shows as no output at all', operation.id)
       }
     }
   },

@@ -9,12 +9,34 @@ const unread = ['anyOf', 'oneOf', 'allOf', 'not', 'const', 'if', 'then', 'else',
 
 /** Asks about every schema of the document, at each place where an operation has it. */
 function everySchema (view: DocumentView, report: Report, visit: (schema: SwaggerSchema, report: (message: string) => void, isInput: boolean) => void): void {
-  for (const operation of view.operations) {
-    const placed = [...view.inputsOf(operation).map((one) => ({ ...one, isInput: true })), ...view.outputsOf(operation).map((one) => ({ ...one, isInput: false }))]
-    for (const { place, schema, isInput } of placed) {
-      view.walk(schema, place, (one, at) => { visit(one, (message) => { report(at, message, operation.id) }, isInput) })
+  for (const { schemas, id } of view.operations) {
+    for (const { place, schema, isInput } of schemas) {
+      view.walk(schema, place, (one, at) => { visit(one, (message) => { report(at, message, id) }, isInput) })
     }
   }
+}
+
+interface Reference {
+  place: string
+  /** What has the `$ref`. */
+  holder: SwaggerSchema & { $ref: string }
+}
+
+/** Keywords whose values are data. */
+const dataKeywords = ['default', 'example', 'enum']
+
+/** Every `$ref` of the document, at each of its places. */
+function referencesIn ({ document }: DocumentView, parts: readonly string[]): Reference[] {
+  const found: Reference[] = []
+  const step = (value: SwaggerSchema & Record<string, unknown>, place: string): void => {
+    if (typeof value.$ref === 'string') found.push({ place, holder: value as Reference['holder'] })
+    for (const key of Object.keys(value)) {
+      const below = value[key]
+      if (typeof below === 'object' && below !== null && !dataKeywords.includes(key)) step(below as SwaggerSchema & Record<string, unknown>, `${place}.${key}`)
+    }
+  }
+  for (const part of parts) step(record(record(document)[part]), part)
+  return found
 }
 
 /** What a schema may say so that the designer reads it (openapi 0.9). */
@@ -25,16 +47,12 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, SchemaReferenceNotFound',
     asks: 'Every $ref leads to something in the document.',
     mend: 'define it under definitions',
-    check ({ document, follow }, report) {
+    check (view, report) {
       const seen = new Set<unknown>()
-      const step = (value: unknown, place: string): void => {
-        if (typeof value !== 'object' || value === null || seen.has(value)) return
-        seen.add(value)
-        const reference = record(value).$ref
-        if (typeof reference === 'string' && follow(value as SwaggerSchema) === undefined) report(place, `refers to "${reference}", which is nowhere`)
-        for (const [key, below] of Object.entries(value)) if (key !== 'default' && key !== 'example' && key !== 'enum') step(below, `${place}.${key}`)
+      for (const { place, holder } of referencesIn(view, ['paths', 'definitions', 'parameters', 'responses'])) {
+        if (!seen.has(holder) && view.follow(holder) === undefined) report(place, `refers to "${holder.$ref}", which is nowhere`)
+        seen.add(holder)
       }
-      for (const part of ['paths', 'definitions', 'parameters', 'responses']) step(record(document)[part], part)
     }
   },
   {
@@ -43,14 +61,11 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, AdditionalPropertyNotAllowedAdjacentToRef',
     asks: 'Nothing stands beside a $ref.',
     mend: 'write the schema out where it needs a title of its own',
-    check ({ document }, report) {
-      const step = (value: unknown, place: string): void => {
-        if (typeof value !== 'object' || value === null) return
-        if (typeof record(value).$ref === 'string' && Object.keys(value).length > 1 && !place.endsWith('.properties')) report(place, `has ${Object.keys(value).filter((key) => key !== '$ref').join(', ')} beside its $ref`)
-        for (const [key, below] of Object.entries(value)) if (key !== 'default' && key !== 'example' && key !== 'enum') step(below, `${place}.${key}`)
+    check (view, report) {
+      for (const { place, holder } of referencesIn(view, ['paths', 'definitions'])) {
+        const beside = Object.keys(holder).filter((key) => key !== '$ref')
+        if (beside.length > 0 && !place.endsWith('.properties')) report(place, `has ${beside.join(', ')} beside its $ref`)
       }
-      step(document.paths, 'paths')
-      step(document.definitions, 'definitions')
     }
   },
   {
@@ -64,13 +79,14 @@ export const schemaRules: LintRule[] = [
       const referred = (value: unknown): string[] => typeof value !== 'object' || value === null
         ? []
         : Object.entries(value).flatMap(([key, below]) => key === '$ref' && typeof below === 'string' && below.startsWith(definitionPrefix) ? [below.slice(definitionPrefix.length)] : referred(below))
-      for (const name of Object.keys(definitions)) {
+      const names = new Map(Object.entries(definitions).map(([name, definition]) => [name, referred(definition)]))
+      for (const name of names.keys()) {
         const reached = new Set<string>()
-        const queue = referred(definitions[name])
+        const queue = [...names.get(name)!]
         for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
           if (reached.has(next)) continue
           reached.add(next)
-          queue.push(...referred(definitions[next]))
+          queue.push(...names.get(next) ?? [])
         }
         if (reached.has(name)) report(`definitions.${name}`, 'contains itself')
       }
@@ -189,7 +205,7 @@ export const schemaRules: LintRule[] = [
     mend: 'use format "byte", which is base64',
     check (view, report) {
       for (const operation of view.operations) {
-        for (const { place, schema } of [...view.inputsOf(operation), ...view.outputsOf(operation)]) {
+        for (const { place, schema } of operation.schemas) {
           view.walk(schema, place, ({ type, format }, at, parents) => { if (parents.length > 0 && type === 'string' && format === 'binary') report(at, 'is binary', operation.id) })
         }
       }

@@ -11,8 +11,17 @@ interface NotificationUrl {
 
 const isMarked = (schema: SwaggerSchema): boolean => schema['x-ms-notification-url'] === true || schema['x-ms-notification-url'] === 'true'
 
+/** Several rules ask. */
+const foundIn = new WeakMap<OperationView, NotificationUrl[]>()
+
 /** The properties of a body that the platform fills with its callback URL. */
 function notificationUrlsOf (view: DocumentView, operation: OperationView): NotificationUrl[] {
+  let urls = foundIn.get(operation)
+  if (urls === undefined) foundIn.set(operation, urls = findNotificationUrls(view, operation))
+  return urls
+}
+
+function findNotificationUrls (view: DocumentView, operation: OperationView): NotificationUrl[] {
   const found: NotificationUrl[] = []
   view.walk(bodyOf(operation)?.schema, `${operation.place}.body`, (schema, place, parents) => {
     if (!isMarked(schema)) return
@@ -89,8 +98,8 @@ export const triggerRules: LintRule[] = [
     asks: 'One operation for authors stands on the path of a webhook.',
     mend: 'move the other operation to another path, or make it internal',
     check ({ operations }, report) {
-      for (const { path, place, id, isWebhook } of operations) {
-        const others = operations.filter((other) => isWebhook && other.path === path && !other.isInternal && other.place !== place)
+      for (const { path, place, id } of operations.filter(({ isWebhook }) => isWebhook)) {
+        const others = operations.filter((other) => other.path === path && !other.isInternal && other.place !== place)
         if (others.length > 0) report(place, `shares its path with ${others.map((other) => other.id).join(', ')}, and the path item makes webhooks of all`, id)
       }
     }
@@ -157,11 +166,11 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 1, x-ms-notification',
     asks: 'x-ms-notification of a trigger names a webhook, and stands on none.',
     mend: 'name the operationId of the subscribe call',
-    check ({ operations }, report) {
+    check ({ operations, operationNamed }, report) {
       for (const { operation, place, id, isWebhook } of operations) {
         if (operation['x-ms-notification'] === undefined) continue
         const named = record(operation['x-ms-notification']).operationId
-        const target = operations.find((other) => other.id === named)
+        const target = operationNamed(named)
         if (isWebhook || operation['x-ms-trigger'] === undefined) report(place, 'has x-ms-notification, which belongs on a polling trigger', id)
         else if (target?.item['x-ms-notification-content'] === undefined) report(place, `names ${JSON.stringify(named)}, which is no webhook`, id)
       }

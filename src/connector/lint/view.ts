@@ -13,6 +13,12 @@ export interface OperationView {
   /** With those of the path item, and references followed. */
   parameters: SwaggerParameter[]
   responses: Record<string, SwaggerResponse>
+  /** Schemas of inputs: of bodies, and parameters themselves. */
+  inputs: PlacedSchema[]
+  /** Schemas of outputs: of responses and callbacks. */
+  outputs: PlacedSchema[]
+  /** Of both. */
+  schemas: PlacedSchema[]
   isInternal: boolean
   /** Called back by the platform: the path item has the payload (openapi 0.3). */
   isWebhook: boolean
@@ -22,21 +28,20 @@ export interface OperationView {
 export interface DocumentView {
   document: SwaggerDocument
   operations: OperationView[]
+  /** Of several operations of one id, the first. */
+  operationNamed (id: unknown): OperationView | undefined
   /** The schema itself, where it is a reference; `undefined` for one that leads nowhere. */
   follow (schema: SwaggerSchema | undefined): SwaggerSchema | undefined
   /** The schema that the designer takes outputs from (openapi 0.6). */
   outputOf (operation: OperationView): SwaggerSchema | undefined
   /** Calls back for a schema and all below it, level by level: one that is used twice is met at both places, one that holds itself once. */
   walk (schema: SwaggerSchema | undefined, place: string, visit: (schema: SwaggerSchema, place: string, parents: readonly SwaggerSchema[]) => void): void
-  /** Schemas of inputs: of bodies, and parameters themselves. */
-  inputsOf (operation: OperationView): PlacedSchema[]
-  /** Schemas of outputs: of responses and callbacks. */
-  outputsOf (operation: OperationView): PlacedSchema[]
 }
 
 export interface PlacedSchema {
   place: string
   schema: SwaggerSchema
+  isInput: boolean
 }
 
 /** Met on a walk from a schema. */
@@ -78,16 +83,23 @@ export function viewDocument (given: unknown): DocumentView {
     const own = parametersIn(operation.parameters)
     // Of one name in one place, the operation's is meant.
     const inherited = parametersIn(item.parameters).filter((parameter) => !own.some((one) => one.name === parameter.name && one.in === parameter.in))
+    const parameters = [...inherited, ...own]
+    const responses = Object.fromEntries(Object.entries(record(operation.responses)).map(([code, response]) => [code, record(atReference(response)) as unknown as SwaggerResponse]))
+    const place = `paths.${path}.${method}`
+    const [inputs, outputs] = [inputsAt(place, parameters), outputsAt(place, responses, item)]
     const isInternal = isInternalThing(operation)
     return {
-      place: `paths.${path}.${method}`,
+      place,
       path,
       method,
       item,
       operation,
       id: typeof operation.operationId === 'string' ? operation.operationId : '',
-      parameters: [...inherited, ...own],
-      responses: Object.fromEntries(Object.entries(record(operation.responses)).map(([code, response]) => [code, record(atReference(response)) as unknown as SwaggerResponse])),
+      parameters,
+      responses,
+      inputs,
+      outputs,
+      schemas: [...inputs, ...outputs],
       isInternal,
       isWebhook: !isInternal && item['x-ms-notification-content'] !== undefined
     }
@@ -98,6 +110,9 @@ export function viewDocument (given: unknown): DocumentView {
       const operation = record(item)[method]
       return typeof operation === 'object' && operation !== null ? [viewOperation(path, item as SwaggerPathItem, method, operation as SwaggerOperation)] : []
     }))
+
+  const byId = new Map<unknown, OperationView>()
+  for (const operation of operations) if (!byId.has(operation.id)) byId.set(operation.id, operation)
 
   const walked = new WeakMap<SwaggerSchema, Visit[]>()
 
@@ -126,6 +141,7 @@ export function viewDocument (given: unknown): DocumentView {
   const view: DocumentView = {
     document,
     operations,
+    operationNamed: (id) => byId.get(id),
     follow (schema) {
       const found = atReference(schema)
       return typeof found === 'object' && found !== null ? found : undefined
@@ -141,24 +157,27 @@ export function viewDocument (given: unknown): DocumentView {
       const root = view.follow(schema)
       if (root === undefined || Array.isArray(root)) return
       // Many rules walk, and many operations share their schemas.
-      const visits = walked.get(root) ?? visitsOf(root)
-      walked.set(root, visits)
+      let visits = walked.get(root)
+      if (visits === undefined) walked.set(root, visits = visitsOf(root))
       for (const { found, below, parents } of visits) visit(found, `${place}${below}`, parents)
-    },
-
-    inputsOf: ({ place, parameters }) => parameters.map((parameter) => ({
-      place: `${place}.parameters.${parameter.name}`,
-      schema: parameter.in === 'body' ? record(parameter.schema) as SwaggerSchema : parameter as unknown as SwaggerSchema
-    })),
-
-    outputsOf ({ place, responses, item }) {
-      const placed = Object.entries(responses).filter(([, { schema }]) => typeof schema === 'object' && schema !== null)
-        .map(([code, { schema }]) => ({ place: `${place}.responses.${code}`, schema: schema! }))
-      const payload = record(item['x-ms-notification-content']).schema
-      return typeof payload !== 'object' || payload === null ? placed : [...placed, { place: `${place}.x-ms-notification-content`, schema: payload as SwaggerSchema }]
     }
   }
   return view
+}
+
+function inputsAt (place: string, parameters: SwaggerParameter[]): PlacedSchema[] {
+  return parameters.map((parameter) => ({
+    place: `${place}.parameters.${parameter.name}`,
+    schema: parameter.in === 'body' ? record(parameter.schema) as SwaggerSchema : parameter as unknown as SwaggerSchema,
+    isInput: true
+  }))
+}
+
+function outputsAt (place: string, responses: Record<string, SwaggerResponse>, item: SwaggerPathItem): PlacedSchema[] {
+  const placed = Object.entries(responses).filter(([, { schema }]) => typeof schema === 'object' && schema !== null)
+    .map(([code, { schema }]) => ({ place: `${place}.responses.${code}`, schema: schema!, isInput: false }))
+  const payload = record(item['x-ms-notification-content']).schema
+  return typeof payload !== 'object' || payload === null ? placed : [...placed, { place: `${place}.x-ms-notification-content`, schema: payload as SwaggerSchema, isInput: false }]
 }
 
 /** As the designer compares it: without case (openapi 1, x-ms-visibility). */
