@@ -1,6 +1,6 @@
 import type { Lease, Store, StoreHost, StoreIdentity } from '../../work/store.ts'
 import { createObserver } from '../observer.ts'
-import { claimJobs, findDue } from './claim.ts'
+import { claimJobs, findDue, sortOut } from './claim.ts'
 import { createConnection, type Connection, type Statements } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg } from './dependencies.ts'
@@ -126,11 +126,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       const { tickets, host: { clock } } = now()
       await tickets.prepare(jobs.map(({ operation }) => operation))
       const room = await queueLimit.room(reads, clock.monotonic(), maxQueued, jobs.length)
-      const outcomes = await write(async (transaction) => {
-        const outcomes = await submitJobs(transaction, tickets, jobs, room)
-        if (outcomes.some(({ outcome }) => outcome === 'accepted')) transaction.tell()
-        return outcomes
-      })
+      const outcomes = await write((transaction) => submitJobs(transaction, tickets, jobs, room))
       queueLimit.add(outcomes.filter(({ outcome }) => outcome === 'accepted').length)
       return outcomes
     },
@@ -147,8 +143,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         const { due, nextDueAt } = await findDue(reads, request)
         if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
         await tickets.prepare(due.map(({ operation }) => operation))
-        const jobs = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
+        const { jobs, useless } = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
         queueLimit.forget()
+        if (useless.length > 0) await write((transaction) => sortOut(transaction, tickets, useless))
         return { jobs, nextDueAt }
       }, ({ jobs }) => jobs.map(fenceOf))
     },
@@ -163,12 +160,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     async settle (settlements) {
       const { tickets } = now()
-      const done = await write(async (transaction) => {
-        const done = await settleJobs(transaction, tickets, settlements, worker)
-        // Of ends there is news only where a callback is owed.
-        if (settlements.some(({ to }, index) => done[index] && ('endedAt' in to ? to.callback !== undefined : to.status === 'queued'))) transaction.tell()
-        return done
-      })
+      const done = await write((transaction) => settleJobs(transaction, tickets, settlements, worker))
       heldJobs.letGo(settlements.map(({ lease }) => fenceOf(lease)))
       queueLimit.forget()
       return done

@@ -2,7 +2,7 @@ import type { JobRecord, NewJob, SubmitOutcome } from '../../work/store.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { readJobs } from './jobs.ts'
 import { insertSubscriptions, renewJobSubscription } from './subscriptions.ts'
-import { newTicket, type Tickets } from './tickets.ts'
+import { newTicket, operationsOf, type Tickets } from './tickets.ts'
 
 interface First { number: number, fingerprint: string }
 
@@ -10,7 +10,8 @@ interface Accepted { ticket: string, record: JobRecord }
 
 /** @param room How many more may be queued. */
 export async function submitJobs (transaction: Transaction, tickets: Tickets, jobs: NewJob[], room: number): Promise<SubmitOutcome[]> {
-  const firsts = await findFirsts(transaction, jobs)
+  // Where there is room for all of them, the insert finds the repeats.
+  const firsts = room >= jobs.length ? new Map<string, First>() : await findFirsts(transaction, jobs)
   const wanted: number[] = []
   const keys = new Set(firsts.keys())
   for (const [index, { idempotency }] of jobs.entries()) {
@@ -21,12 +22,15 @@ export async function submitJobs (transaction: Transaction, tickets: Tickets, jo
   const inserted = await insertJobs(transaction, wanted.map((index) => jobs[index]!))
   const accepted = new Map(wanted.map((index, place) => [index, inserted[place]]))
   const made = [...accepted].flatMap(([index, job]) => job === undefined ? [] : [{ ...job, subscription: jobs[index]!.subscription }])
-  await tickets.write(transaction, made.map(({ ticket, record }) => ({ ticket, operation: record.operation, number: record.number })))
-  await insertSubscriptions(transaction, made.flatMap(({ subscription, record }) =>
-    subscription === undefined ? [] : [{ subscription, place: { job: record.number, afterEvent: 0, predecessor: null } }]))
-
-  // Those that another replica was faster with are there by now: the insert has waited for its commit.
+  const waiting = made.map(({ ticket, record }) => ({ ticket, operation: record.operation, number: record.number }))
+  const subscriptions = made.flatMap(({ subscription, record }) =>
+    subscription === undefined ? [] : [{ subscription, place: { job: record.number, afterEvent: 0, predecessor: null } }])
+  // Known already, or from this call; or another replica was faster, whose commit the insert has waited for.
   const repeats = jobs.filter(({ idempotency }, index) => accepted.get(index) === undefined && idempotency !== undefined)
+  if (made.length > 0) transaction.tell()
+  if (repeats.length === 0) transaction.commitWith(operationsOf(waiting).size + Math.min(subscriptions.length, 1))
+  await Promise.all([tickets.write(transaction, waiting), insertSubscriptions(transaction, subscriptions)])
+
   const known = repeats.length === 0 ? firsts : await findFirsts(transaction, repeats)
   const repeated = new Map((await readJobs(transaction, [...known.values()].map(({ number }) => number))).map((record) => [record?.number, record]))
   const outcomes: SubmitOutcome[] = []

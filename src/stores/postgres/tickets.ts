@@ -59,10 +59,9 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
   const db = ({ boss }: Transaction): { db: BossDatabase } => ({ db: boss })
   const preparedDb = ({ preparedBoss }: Transaction): { db: BossDatabase } => ({ db: preparedBoss })
 
+  /** Asked for at once, so that they share a round trip. */
   async function each<T extends { operation: string }> (items: T[], work: (queue: string, items: T[]) => Promise<void>): Promise<void> {
-    for (const operation of new Set(items.map((item) => item.operation))) {
-      await work(queueOf(operation), items.filter((item) => item.operation === operation))
-    }
+    await Promise.all([...operationsOf(items)].map((operation) => work(queueOf(operation), items.filter((item) => item.operation === operation))))
   }
 
   async function write (transaction: Transaction, tickets: Ticket[], waited = false): Promise<void> {
@@ -186,6 +185,9 @@ async function startBoss (boss: import('pg-boss').PgBoss): Promise<void> {
 }
 
 export const newTicket = (): string => randomUUID()
+
+/** Of each there is one statement that writes or removes its tickets. */
+export const operationsOf = (items: { operation: string }[]): Set<string> => new Set(items.map(({ operation }) => operation))
 
 /** The name of an operation's queue: pg-boss allows letters, digits and `_-./` in it. */
 function queueOf (operation: string): string {
