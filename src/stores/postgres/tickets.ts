@@ -9,7 +9,8 @@ import { sqlState } from './errors.ts'
 /*
  * pg-boss hands out the work. A **ticket** is a pg-boss job that stands for a job of ours and says "may run now": one
  * queue for each operation, so that a replica is never given what it cannot run. Tickets are written, fetched and
- * settled in the transaction that changes the record, so that there is never one without the other.
+ * settled in the transaction that changes the record, so that there is never one without the other. A job that begins as
+ * it is accepted waits for nobody: it has none, until it waits for another attempt.
  */
 
 export interface Ticket {
