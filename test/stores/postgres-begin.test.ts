@@ -126,6 +126,36 @@ test('a submit whose answer was lost gives back what it began, and nothing that 
   await store.close()
 })
 
+test('what a submit began whose commit is still under way is given back after that', async (t) => {
+  let loses = false
+  class Client extends pg.Client {
+    override query (...values: unknown[]): never {
+      const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
+      if (!loses || !(values[0] as { text: string }).text.endsWith('COMMIT')) return answer as never
+      return answer.then(() => { throw new Error('Connection terminated unexpectedly') }) as never
+    }
+  }
+  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
+  t.teardown(() => pool.end())
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open({ pool: pool as unknown as PostgresPool })
+  await submit(store)
+  loses = true
+  await t.rejects(submit(store), away)
+  loses = false
+  // What the server still does for a connection that we have given up.
+  const late = await server.pool.connect()
+  await late.query(`BEGIN; SELECT 1 FROM ${schema}.workers FOR KEY SHARE;
+    INSERT INTO ${schema}.jobs (operation, owner, status, ticket, worker, attempt, created_at, input)
+    SELECT 'Bake', '', 'running', gen_random_uuid(), id, 1, 0, '{}' FROM ${schema}.workers`)
+  const claiming = store.claim(bake)
+  await server.pool.query('SELECT pg_sleep(0.2)')
+  await late.query('COMMIT')
+  late.release()
+  t.match((await claiming).jobs.map(({ number, attempt }) => [number, attempt]), [[2, 2], [3, 2]])
+  await store.close()
+})
+
 test('a claim that gives back what is in doubt waits for submits that are under way', async (t) => {
   const held = createLatch()
   let mode: 'lose' | 'hold' | undefined

@@ -27,8 +27,9 @@ export async function releaseWorker (transaction: Transaction, tickets: Tickets,
 
 /** Takes from ourselves what a claim brought whose answer was lost: nobody has begun with it. Resolves to how many. */
 export async function giveBackJobs (transaction: Transaction, tickets: Tickets, worker: string, known: Claimed[]): Promise<number> {
-  // Waits for that claim, should its commit still be under way: it began with this row, too.
+  // Waits for that claim, should its commit still be under way: it has this row, too, or holds it as it is.
   await keepWorker(transaction, worker)
+  await transaction.prepared('SELECT 1 FROM @.workers WHERE id = $1 FOR UPDATE', worker)
   return await freeJobs(transaction, tickets, worker, known, 0)
 }
 
