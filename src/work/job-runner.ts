@@ -10,7 +10,7 @@ import { createJob, readRequest, type JobRequest } from './job.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
 import { createSettler } from './settler.ts'
-import type { ClaimedJob, Lease, ProgressReport, Settlement, Store, Transition } from './store.ts'
+import type { ClaimedJob, ClaimRequest, Lease, NewJob, ProgressReport, Settlement, Store, SubmitOutcome, Transition } from './store.ts'
 
 /** A worker that was silent for so long has lost its jobs. With the two intervals below it keeps the promise of 30 s. */
 export const leaseMs = 15_000
@@ -39,6 +39,8 @@ export interface JobRunner {
   start (): void
   /** There may be work. */
   wake (): void
+  /** Submits jobs, and begins at once with those that there is room for, where none waits before them. */
+  submit (jobs: NewJob[], limits: { maxQueued: number }): Promise<SubmitOutcome[]>
   /** Another process wrote: there may be work, and a lease may be gone. */
   storeChanged (): void
   /** The job ended or belongs to another now: its handler may stop. */
@@ -66,29 +68,98 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   })
   const report = createBatcher((reports: ProgressReport[]) => store.progress(reports))
   const loops = createLoops(clock, log)
-  const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'work', pollMs, claimOnce)
+  const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'work', pollMs, claimOnce)
+  /** Jobs that are submitted with a place kept for each of them, and how many of which operation. */
+  const beginning = new Map<Promise<void>, ClaimRequest['operations']>()
   let accepting = false
   let firstOperation = 0
+  let claiming = false
+  /** The last look found nothing that waits, and nothing has been heard of since: what is submitted now overtakes nobody. */
+  let nothingWaits = false
 
-  /** How many more jobs of each operation may run. Begins with another operation each time, so that none is always last. */
-  function room (): { operation: string, limit: number }[] {
+  function wake (): void {
+    nothingWaits = false
+    look()
+  }
+
+  /** How many more jobs may run, and of each operation. Begins with another operation each time, so that none is always last. */
+  function room (): { operations: ClaimRequest['operations'], limit: number } {
     const running = new Map<string, number>()
-    for (const { operation } of active.values()) running.set(operation.operationId, (running.get(operation.operationId) ?? 0) + 1)
+    let limit = concurrency
+    const take = (operation: string, count: number): void => {
+      running.set(operation, (running.get(operation) ?? 0) + count)
+      limit -= count
+    }
+    for (const { operation } of active.values()) take(operation.operationId, 1)
+    for (const kept of beginning.values()) for (const { operation, limit } of kept) take(operation, limit)
     const all = [...operations.values()].map(({ operationId, concurrency }) => ({ operation: operationId, limit: concurrency - (running.get(operationId) ?? 0) }))
-    return [...all.slice(firstOperation), ...all.slice(0, firstOperation)].filter(({ limit }) => limit > 0)
+    return { operations: [...all.slice(firstOperation), ...all.slice(0, firstOperation)].filter(({ limit }) => limit > 0), limit }
   }
 
   async function claimOnce (): Promise<boolean> {
-    const limit = concurrency - active.size
-    const wanted = room()
+    const { operations: wanted, limit } = room()
     // When there is none, the end of an attempt wakes us.
     if (!accepting || limit <= 0 || wanted.length === 0) return false
     // Only where a claim follows: moved on in rounds without room too, the same operation could come first for ever.
     firstOperation = (firstOperation + 1) % operations.size
-    const { jobs, nextDueAt } = await store.claim({ operations: wanted, limit, now: clock.now() })
-    for (const job of jobs) begin(job)
-    if (accepting && nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
-    return jobs.length > 0
+    nothingWaits = wanted.length === operations.size
+    claiming = true
+    try {
+      const { jobs, nextDueAt } = await store.claim({ operations: wanted, limit, now: clock.now() })
+      for (const job of jobs) begin(job)
+      if (jobs.length > 0) nothingWaits = false
+      if (accepting && nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
+      return jobs.length > 0
+    } catch (error) {
+      nothingWaits = false
+      throw error
+    } finally {
+      claiming = false
+    }
+  }
+
+  /** Places for those of these jobs that may begin as they are accepted. */
+  function placesFor (jobs: NewJob[]): ClaimRequest | undefined {
+    // A claim under way may fill any place.
+    if (!accepting || claiming || !nothingWaits) return undefined
+    const free = room()
+    const places = free.operations
+      .map(({ operation, limit }) => ({ operation, limit: Math.min(limit, jobs.filter((job) => job.operation === operation).length) }))
+      .filter(({ limit }) => limit > 0)
+    const limit = places.reduce((sum, { limit }) => sum + limit, 0)
+    return limit === 0 || limit > free.limit ? undefined : { operations: places, limit, now: clock.now() }
+  }
+
+  async function submit (jobs: NewJob[], limits: { maxQueued: number }): Promise<SubmitOutcome[]> {
+    const places = placesFor(jobs)
+    if (places === undefined) {
+      const outcomes = await store.submit(jobs, limits)
+      if (outcomes.some(({ outcome }) => outcome === 'accepted')) wake()
+      return outcomes
+    }
+    let resolve = (): void => {}
+    const begun = new Promise<void>((_resolve) => { resolve = _resolve })
+    beginning.set(begun, places.operations)
+    const finish = (jobs: ClaimedJob[]): void => {
+      beginning.delete(begun)
+      for (const job of jobs) begin(job)
+      resolve()
+    }
+    try {
+      const outcomes = await store.submit(jobs, { ...limits, begin: places })
+      const given = outcomes.flatMap((answer, index): ClaimedJob[] =>
+        answer.outcome === 'accepted' && answer.job.status === 'running' ? [{ ...answer.job, input: jobs[index]!.input, due: 'run' }] : [])
+      // The answers first: handlers take their time.
+      if (given.length > 0) setImmediate(finish, given)
+      else finish([])
+      if (outcomes.some((answer) => answer.outcome === 'accepted' && answer.job.status === 'queued')) wake()
+      return outcomes
+    } catch (error) {
+      finish([])
+      // What was accepted all the same, and given to us, comes with a claim.
+      wake()
+      throw error
+    }
   }
 
   function begin (job: ClaimedJob): void {
@@ -105,7 +176,8 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       .catch((error: unknown) => { log.error({ err: error, jobId: attempt.id }, 'the runner failed on this job') })
       .finally(() => {
         if (active.get(job.number) === attempt) active.delete(job.number)
-        wake()
+        // What waits has room now.
+        if (!nothingWaits) look()
       })
   }
 
@@ -127,6 +199,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     // One that no store can keep is a failure of the job.
     const unkept = (): Settlement => ({ lease: attempt.lease, to: owing(failed(operation, clock.now(), { code: 'JobFailed', message: failedMessage(id) })) })
     const settled = await settler.settle({ lease: attempt.lease, to: owing(to) }, jobLog, unkept)
+    if (settled === undefined || !('endedAt' in settled.settlement.to)) nothingWaits = false
     if (settled === undefined) return
     const { outcome: held, settlement } = settled
     if (!held) jobLog.warn({}, 'the outcome of this attempt was not recorded: the job ended, or another worker has it')
@@ -203,6 +276,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
   return {
     wake,
+    submit,
 
     storeChanged () {
       wake()
@@ -227,7 +301,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       accepting = false
       loops.stop('poll', 'due', 'recover', 'sweep')
       // A claim under way may still bring jobs.
-      await stopClaiming()
+      await Promise.all([stopClaiming(), ...beginning.keys()])
       const attempts = [...active.values()]
       const drained = Promise.all(attempts.map(({ done }) => done))
       if (attempts.length > 0) {

@@ -86,7 +86,7 @@ export interface JobServiceParts {
   /** For jobs of operations that this process does not declare. */
   defaults: Pick<RunnableOperation, 'retentionMs' | 'failureStatusCode'>
   /** Of this process, if it runs jobs. */
-  runner: () => Pick<JobRunner, 'wake' | 'abort'> | undefined
+  runner: () => Pick<JobRunner, 'submit' | 'abort'> | undefined
   /** A job was ended from outside, so that a callback may be owed. */
   onOwed?: () => void
 }
@@ -95,7 +95,7 @@ export interface JobServiceParts {
 const waitPollMs = 500
 
 export function createJobService ({ store, clock, log, ids, operations, maxQueued, defaults, runner, onOwed }: JobServiceParts): JobService {
-  const submit = createBatcher((jobs: NewJob[]) => store.submit(jobs, { maxQueued }))
+  const submit = createBatcher((jobs: NewJob[]) => (runner() ?? store).submit(jobs, { maxQueued }))
   const find = createBatcher((numbers: number[]) => store.get(numbers))
   const waits = new Map<number, Set<() => void>>()
   const stop = new AbortController()
@@ -179,7 +179,6 @@ export function createJobService ({ store, clock, log, ids, operations, maxQueue
       const answer = await submit(job)
       if (answer.outcome === 'conflict') throw new IdempotencyKeyReusedError()
       if (answer.outcome === 'full') throw new QueueFullError()
-      if (answer.outcome === 'accepted') runner()?.wake()
       return { job: answer.job, repeated: answer.outcome === 'repeated' }
     },
 

@@ -173,8 +173,11 @@ export interface Store {
    * Accepts all jobs in one commit, each `queued` and due at once. Outcomes stand in the order of the jobs; repeats
    * are recognised within the call too, and are answered even when the queue is full. `maxQueued` may be overrun
    * shortly where several processes submit.
+   *
+   * Jobs that there is room for in `begin` may be given to this process in the same commit, as if it had claimed them:
+   * such a one is accepted as `running`, the first attempt, with a lease of this process. A store need not.
    */
-  submit (jobs: NewJob[], limits: { maxQueued: number }): Promise<SubmitOutcome[]>
+  submit (jobs: NewJob[], limits: { maxQueued: number, begin?: ClaimRequest | undefined }): Promise<SubmitOutcome[]>
   /** The records as last committed by any process, all of one moment, in the order asked, `undefined` for those that are not there. */
   get (numbers: number[]): Promise<(JobRecord | undefined)[]>
   /** Newest first. */

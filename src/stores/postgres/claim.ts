@@ -1,4 +1,4 @@
-import type { ClaimedJob, ClaimRequest, ClaimResult } from '../../work/store.ts'
+import type { ClaimedJob, ClaimRequest } from '../../work/store.ts'
 import { toJob } from '../records.ts'
 import type { Statements, Transaction } from './connection.ts'
 import { columns } from './jobs.ts'
@@ -28,37 +28,43 @@ export async function findDue ({ prepared }: Statements, { operations, now }: Cl
   }
 }
 
-/** Claims of what `findDue` found. */
-export async function claimJobs (transaction: Transaction, tickets: Tickets, request: ClaimRequest, due: Due[], worker: string): Promise<ClaimResult['jobs']> {
+/** Claims of what `findDue` found. Resolves also to the tickets that it came across and could not use. */
+export async function claimJobs (transaction: Transaction, tickets: Tickets, request: ClaimRequest, due: Due[], worker: string): Promise<{ jobs: ClaimedJob[], useless: Ticket[] }> {
   // Asked for at once, the first statements are one round trip.
-  const [,, jobs] = await Promise.all([
+  const [,, fetched] = await Promise.all([
     keepWorker(transaction, worker),
     // pg-boss's fetch joins what it picks to its table. While the planner believes that table to be small, right after a
     // burst, it would do so in a nested loop: seconds instead of milliseconds.
     transaction.sql('SET LOCAL enable_nestloop = off'),
-    claimEach(transaction, tickets, request, due, worker)
+    fetchEach(transaction, tickets, request, due)
   ])
-  return jobs
+  if (fetched.length === 0) return { jobs: [], useless: [] }
+  transaction.commitWith(1)
+  const begun = await begin(transaction, fetched, request.now, worker)
+  return {
+    jobs: fetched.flatMap(({ ticket }) => begun.get(ticket) ?? []),
+    useless: fetched.filter(({ ticket }) => !begun.has(ticket))
+  }
 }
 
-async function claimEach (transaction: Transaction, tickets: Tickets, request: ClaimRequest, due: Due[], worker: string): Promise<ClaimedJob[]> {
+/** In the order in which their jobs are handed out. */
+async function fetchEach (transaction: Transaction, tickets: Tickets, request: ClaimRequest, due: Due[]): Promise<Ticket[]> {
   const capRoom = await tickets.lockCapped(transaction, due.map(({ operation }) => operation))
-  const jobs: ClaimedJob[] = []
+  const all: Ticket[] = []
   for (const { operation, limit } of request.operations) {
     const found = due.find((entry) => entry.operation === operation)
-    const room = Math.min(limit, request.limit - jobs.length, capRoom.get(operation) ?? Infinity)
+    const room = Math.min(limit, request.limit - all.length, capRoom.get(operation) ?? Infinity)
     if (found === undefined || room <= 0) continue
     const waited = found.waited ? await admit(transaction, tickets, operation, request.now, room) : []
     const fetched = await tickets.fetch(transaction, operation, room)
-    const begun = fetched.length === 0 ? [] : await begin(transaction, tickets, fetched, request.now, worker)
     const left = waited.filter(({ ticket }) => !fetched.some((claimed) => claimed.ticket === ticket))
     if (left.length > 0) await sendBack(transaction, tickets, left)
     // Those that waited first, as they were admitted, then the oldest.
     const places = new Map(waited.map(({ number }, index) => [number, index - waited.length]))
-    const place = ({ number }: ClaimedJob): number => places.get(number) ?? number
-    jobs.push(...begun.sort((a, b) => place(a) - place(b)))
+    const place = ({ number }: Ticket): number => places.get(number) ?? number
+    all.push(...fetched.sort((a, b) => place(a) - place(b)))
   }
-  return jobs
+  return all
 }
 
 /** Work whose time has come gets a ticket: what has waited longest first. */
@@ -82,7 +88,8 @@ async function sendBack (transaction: Transaction, tickets: Tickets, left: Ticke
   await tickets.remove(transaction, left)
 }
 
-async function begin (transaction: Transaction, tickets: Tickets, fetched: Ticket[], now: number, worker: string): Promise<ClaimedJob[]> {
+/** By their tickets. */
+async function begin (transaction: Transaction, fetched: Ticket[], now: number, worker: string): Promise<Map<string, ClaimedJob>> {
   // By their numbers, so that tickets need no index of their own. A deadline stays, so that it outlives the worker that
   // now takes it.
   const rows = await transaction.prepared(`
@@ -90,15 +97,14 @@ async function begin (transaction: Transaction, tickets: Tickets, fetched: Ticke
       due_at = CASE WHEN status = 'running' THEN due_at END
     WHERE number = ANY ($1) AND worker IS NULL AND (number, ticket) IN (SELECT * FROM unnest($1::bigint[], $4::uuid[]))
     RETURNING ${columns}, input, ticket, due_at`, fetched.map(({ number }) => number), worker, now, fetched.map(({ ticket }) => ticket))
-  if (rows.length < fetched.length) await sortOut(transaction, tickets, fetched.filter(({ ticket }) => !rows.some((row) => row.ticket === ticket)))
-  return rows.map((row) => ({ ...toJob(row), input: row.input as string, due: row.due_at === null ? 'run' : 'deadline' }))
+  return new Map(rows.map((row) => [row.ticket as string, { ...toJob(row), input: row.input as string, due: row.due_at === null ? 'run' : 'deadline' }]))
 }
 
 /**
  * Tickets without work: pg-boss takes one whose job has run for a day for abandoned. That job has a worker, and its
  * ticket stays claimed until it ends. A ticket that no job knows is none.
  */
-async function sortOut (transaction: Transaction, tickets: Tickets, fetched: Ticket[]): Promise<void> {
-  const known = await transaction.sql('SELECT ticket FROM @.jobs WHERE number = ANY ($1)', fetched.map(({ number }) => number))
-  await tickets.remove(transaction, fetched.filter(({ ticket }) => !known.some((row) => row.ticket === ticket)))
+export async function sortOut (transaction: Transaction, tickets: Tickets, useless: Ticket[]): Promise<void> {
+  const known = await transaction.sql('SELECT ticket FROM @.jobs WHERE number = ANY ($1)', useless.map(({ number }) => number))
+  await tickets.remove(transaction, useless.filter(({ ticket }) => !known.some((row) => row.ticket === ticket)))
 }

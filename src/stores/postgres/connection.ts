@@ -25,6 +25,11 @@ export interface Transaction extends Statements {
   change (text: string, ...values: unknown[]): Promise<number>
   /** Other replicas are told with the commit. */
   tell (): void
+  /**
+   * So many more statements, and COMMIT goes out with the last of them, in its round trip: none of them may need the
+   * answer of another. One that fails turns the COMMIT into a ROLLBACK.
+   */
+  commitWith (statements: number): void
   /** Several statements without values. */
   script (text: string): Promise<void>
   /** For pg-boss, to join this transaction. */
@@ -197,24 +202,44 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
       const run = client.pipeline === true ? ask : inTurn(ask)
       // Not waited for: if it fails, so does all that follows.
       run({ text: patient ? begin : limited }).catch(() => {})
-      let commit = 'COMMIT'
+      let news = ''
+      let left = Infinity
+      let committed: Promise<boolean> | undefined
+      function commit (): Promise<boolean> {
+        committed ??= run({ text: `${news}COMMIT` }).then(() => true, (error: unknown) => {
+          failure ??= { error }
+          return false
+        })
+        return committed
+      }
+      async function step (query: PostgresQuery): Promise<PostgresResult> {
+        if (committed !== undefined) throw new Error('a statement behind the COMMIT')
+        const answer = run(query)
+        if (--left === 0) commit()
+        return await answer
+      }
       try {
         const result = await work({
-          sql: async (text, ...values) => (await run(ours(text, values))).rows,
-          prepared: async (text, ...values) => (await run(named(ours(text, values)))).rows,
-          change: async (text, ...values) => (await run(ours(text, values))).rowCount ?? 0,
-          script: async (text) => { await run({ text: textOf(text) }) },
-          tell: () => { commit = `${notify}; COMMIT` },
-          boss: { executeSql: (text, values) => run(bosses(text, values)) },
-          preparedBoss: { executeSql: (text, values) => run(named(bosses(text, values))) }
+          sql: async (text, ...values) => (await step(ours(text, values))).rows,
+          prepared: async (text, ...values) => (await step(named(ours(text, values)))).rows,
+          change: async (text, ...values) => (await step(ours(text, values))).rowCount ?? 0,
+          script: async (text) => { await step({ text: textOf(text) }) },
+          tell: () => { news = `${notify}; ` },
+          commitWith: (statements) => { left = statements },
+          boss: { executeSql: (text, values) => step(bosses(text, values)) },
+          preparedBoss: { executeSql: (text, values) => step(named(bosses(text, values))) }
         })
-        await run({ text: commit })
+        await commit()
+        // Also of a statement whose failure `work` made nothing of: the server has made nothing of it all.
+        if (failure !== undefined) throw failure.error
         return result
       } catch (thrown) {
         over = true
         const { error } = failure ?? { error: thrown }
+        // A COMMIT that was answered has ended the transaction, one way or the other. One that was not reached, or was given up because of the NOTIFY before it, has not.
+        const isEnded = await committed === true
         // On a lost connection the server rolls back by itself.
-        if (!isLost(error)) await runFor(client, { text: 'ROLLBACK' })
+        if (!isEnded && !isLost(error)) await runFor(client, { text: 'ROLLBACK' })
         throw error
       }
     })

@@ -3,7 +3,7 @@ import { jobConditions } from '../filters.ts'
 import { toJob } from '../records.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { oweJobEnds } from './deliveries.ts'
-import type { Ticket, Tickets } from './tickets.ts'
+import { operationsOf, type Ticket, type Tickets } from './tickets.ts'
 import { numberedWhereOf } from './where.ts'
 
 export const columns = `number, operation, owner, status, attempt, failures, crashes, percent_complete, message,
@@ -45,6 +45,7 @@ export async function reportProgress (transaction: Transaction, reports: Progres
   // Of several of one job the last is what remains.
   const last = new Map(reports.filter((_, index) => held[index]).map((report) => [report.lease.number, report]))
   if (last.size > 0) {
+    transaction.commitWith(1)
     await transaction.sql(`
       UPDATE @.jobs SET percent_complete = report.percent_complete, message = report.message
       FROM unnest($1::bigint[], $2::double precision[], $3::text[]) AS report (number, percent_complete, message)
@@ -54,11 +55,13 @@ export async function reportProgress (transaction: Transaction, reports: Progres
   return held
 }
 
+interface Ended { job: Row, end: JobEnd }
+
 const isHeld = (job: Row | undefined, { attempt }: Lease, worker: string): boolean => job?.attempt === attempt && job.worker === worker
 
 export async function settleJobs (transaction: Transaction, tickets: Tickets, settlements: Settlement[], worker: string): Promise<boolean[]> {
   const jobs = await lockJobs(transaction, settlements.map(({ lease }) => lease.number))
-  const ended: { job: Row, end: JobEnd }[] = []
+  const ended: Ended[] = []
   const again: { job: Row, dueAt: number, failures: number }[] = []
   const deferred: { job: Row, deadline: number }[] = []
   const done = settlements.map(({ lease, to }) => {
@@ -71,6 +74,9 @@ export async function settleJobs (transaction: Transaction, tickets: Tickets, se
     else deferred.push({ job, deadline: to.deadline })
     return true
   })
+  // Of ends there is news only where a callback is owed.
+  if (again.length > 0 || ended.some(({ end }) => end.callback !== undefined)) transaction.tell()
+  if (again.length === 0 && deferred.length === 0) transaction.commitWith(statementsOf(ended))
   await endLocked(transaction, tickets, ended)
   if (again.length > 0) await requeue(transaction, tickets, again)
   if (deferred.length > 0) {
@@ -97,7 +103,7 @@ async function requeue (transaction: Transaction, tickets: Tickets, again: { job
 }
 
 /** Ends jobs whose records are locked, with the callbacks they owe. */
-export async function endLocked (transaction: Transaction, tickets: Tickets, ended: { job: Row, end: JobEnd }[]): Promise<void> {
+export async function endLocked (transaction: Transaction, tickets: Tickets, ended: Ended[]): Promise<void> {
   if (ended.length === 0) return
   const ends = ended.map(({ end }) => end)
   const record = transaction.prepared(`
@@ -112,8 +118,20 @@ export async function endLocked (transaction: Transaction, tickets: Tickets, end
   ends.map((end) => end.status === 'succeeded' ? end.result : null),
   // As text: a failure may hold what no text of PostgreSQL can, such as NUL, which JSON spells out.
   ends.map((end) => end.status === 'succeeded' ? null : JSON.stringify(end.failure)))
-  await Promise.all([record, tickets.remove(transaction, ended.filter(({ job }) => job.ticket !== null).map(({ job }) => ticketOf(job)))])
-  await oweJobEnds(transaction, ended.flatMap(({ job, end }) => end.callback === undefined ? [] : [{ job: job.number as number, callback: end.callback, now: end.endedAt }]))
+  await Promise.all([
+    record,
+    tickets.remove(transaction, withTicket(ended)),
+    oweJobEnds(transaction, owing(ended).map(({ job, end }) => ({ job: job.number as number, callback: end.callback!, now: end.endedAt })))
+  ])
+}
+
+const withTicket = (ended: Ended[]): Ticket[] => ended.filter(({ job }) => job.ticket !== null).map(({ job }) => ticketOf(job))
+const owing = (ended: Ended[]): Ended[] => ended.filter(({ end }) => end.callback !== undefined)
+
+/** How many statements `endLocked` asks for. */
+function statementsOf (ended: Ended[]): number {
+  if (ended.length === 0) return 0
+  return 1 + operationsOf(withTicket(ended)).size + Math.min(owing(ended).length, 1)
 }
 
 /**

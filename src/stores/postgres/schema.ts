@@ -33,7 +33,8 @@ export const migrations: Migration[] = [{
       operation text NOT NULL,
       owner text NOT NULL,
       status text NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'canceled')),
-      -- The pg-boss job that stands for it: queued, it may run now; running, a worker has it.
+      -- The pg-boss job that stands for it: queued, it may run now; running, a worker has it. One that began as it was
+      -- accepted has the id alone.
       ticket uuid,
       -- No ticket yet, queued: not before. Running: the deadline of a deferred job, also while a worker ends it.
       due_at bigint,

@@ -1,7 +1,7 @@
-import type { Lease, Store, StoreHost, StoreIdentity } from '../../work/store.ts'
+import type { ClaimRequest, Lease, Store, StoreHost, StoreIdentity, SubmitOutcome } from '../../work/store.ts'
 import { createObserver } from '../observer.ts'
-import { claimJobs, findDue } from './claim.ts'
-import { createConnection, type Connection, type Statements } from './connection.ts'
+import { claimJobs, findDue, sortOut } from './claim.ts'
+import { createConnection, type Connection, type Statements, type Transaction } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg } from './dependencies.ts'
 import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
@@ -16,11 +16,11 @@ import { createQueueLimit } from './queue-limit.ts'
 import { giveBack, recoverSilent, recoverTickets, release, type RecoveryParts } from './recovery.ts'
 import { migrations, type Migration } from './schema.ts'
 import { settleDeliveries } from './settle-deliveries.ts'
-import { submitJobs } from './submit.ts'
+import { submitJobs, WorkerGoneError, type Beginning } from './submit.ts'
 import { listSubscriptions, lockOperations, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { readLog, sweepEvents } from './topic-log.ts'
 import { createTickets } from './tickets.ts'
-import { giveBackDeliveries, giveBackJobs, keepWorker } from './workers.ts'
+import { giveBackDeliveries, giveBackJobs, holdWorker, keepWorker } from './workers.ts'
 
 /** All that there is between `open` and `close`. */
 interface Opened extends RecoveryParts {
@@ -38,6 +38,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   const queueLimit = createQueueLimit()
   const heldJobs = createHandedOut()
   const heldDeliveries = createHandedOut()
+  /** When the others were last shown by a submit that the worker moves. */
+  let shownAt = -Infinity
   let opened: Opened | undefined
 
   function now (): Opened {
@@ -105,6 +107,30 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     return lost
   }
 
+  /** Resolves to `undefined`, with nothing done, where this is no time to begin any. */
+  async function submitAndBegin (request: ClaimRequest, accept: (beginning: Beginning) => Promise<SubmitOutcome[]>): Promise<SubmitOutcome[] | undefined> {
+    const { host: { clock } } = now()
+    // Of those that are limited in all replicas together a claim has to count first.
+    const limits = new Map(request.operations.filter(({ operation }) => !settings.concurrency.has(operation)).map(({ operation, limit }) => [operation, limit]))
+    const at = clock.monotonic()
+    // All that begin at the same time may hold the row, but only one of them may change it.
+    const isRecent = at - shownAt < showMs
+    const show = async (transaction: Transaction): Promise<boolean> => {
+      if (isRecent) return await holdWorker(transaction, worker)
+      await keepWorker(transaction, worker)
+      return true
+    }
+    try {
+      const outcomes = await heldJobs.claimAlong(() => accept({ worker, now: request.now, limits, show }), (outcomes) => outcomes.flatMap(begunOf))
+      if (!isRecent && outcomes !== undefined) shownAt = at
+      return outcomes
+    } catch (error) {
+      if (!(error instanceof WorkerGoneError)) throw error
+      shownAt = -Infinity
+      return undefined
+    }
+  }
+
   return {
     open,
 
@@ -122,16 +148,13 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       }
     },
 
-    async submit (jobs, { maxQueued }) {
+    async submit (jobs, { maxQueued, begin }) {
       const { tickets, host: { clock } } = now()
       await tickets.prepare(jobs.map(({ operation }) => operation))
       const room = await queueLimit.room(reads, clock.monotonic(), maxQueued, jobs.length)
-      const outcomes = await write(async (transaction) => {
-        const outcomes = await submitJobs(transaction, tickets, jobs, room)
-        if (outcomes.some(({ outcome }) => outcome === 'accepted')) transaction.tell()
-        return outcomes
-      })
-      queueLimit.add(outcomes.filter(({ outcome }) => outcome === 'accepted').length)
+      const accept = (beginning?: Beginning): Promise<SubmitOutcome[]> => write((transaction) => submitJobs(transaction, tickets, jobs, room, beginning))
+      const outcomes = await (begin === undefined ? undefined : submitAndBegin(begin, accept)) ?? await accept()
+      queueLimit.add(outcomes.filter((outcome) => outcome.outcome === 'accepted' && outcome.job.status === 'queued').length)
       return outcomes
     },
 
@@ -147,8 +170,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         const { due, nextDueAt } = await findDue(reads, request)
         if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
         await tickets.prepare(due.map(({ operation }) => operation))
-        const jobs = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
+        const { jobs, useless } = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
         queueLimit.forget()
+        if (useless.length > 0) await write((transaction) => sortOut(transaction, tickets, useless))
         return { jobs, nextDueAt }
       }, ({ jobs }) => jobs.map(fenceOf))
     },
@@ -163,12 +187,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     async settle (settlements) {
       const { tickets } = now()
-      const done = await write(async (transaction) => {
-        const done = await settleJobs(transaction, tickets, settlements, worker)
-        // Of ends there is news only where a callback is owed.
-        if (settlements.some(({ to }, index) => done[index] && ('endedAt' in to ? to.callback !== undefined : to.status === 'queued'))) transaction.tell()
-        return done
-      })
+      const done = await write((transaction) => settleJobs(transaction, tickets, settlements, worker))
       heldJobs.letGo(settlements.map(({ lease }) => fenceOf(lease)))
       queueLimit.forget()
       return done
@@ -282,4 +301,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   }
 }
 
+/** How long a submit leaves it at that: a small part of what a worker may be silent for. */
+const showMs = 1000
+
+const begunOf = (outcome: SubmitOutcome): Claimed[] => outcome.outcome === 'accepted' && outcome.job.status === 'running' ? [fenceOf(outcome.job)] : []
 const fenceOf = ({ number, attempt }: Lease): Claimed => ({ number, fence: attempt })

@@ -2,15 +2,29 @@ import type { JobRecord, NewJob, SubmitOutcome } from '../../work/store.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { readJobs } from './jobs.ts'
 import { insertSubscriptions, renewJobSubscription } from './subscriptions.ts'
-import { newTicket, type Tickets } from './tickets.ts'
+import { newTicket, operationsOf, type Tickets } from './tickets.ts'
 
 interface First { number: number, fingerprint: string }
 
 interface Accepted { ticket: string, record: JobRecord }
 
+/** Jobs that a replica works on from the start: they have no ticket until they wait for another attempt. */
+export interface Beginning {
+  worker: string
+  now: number
+  /** How many of each operation. */
+  limits: ReadonlyMap<string, number>
+  /** Makes sure that the others see the worker until the commit, and afterwards what it has. Resolves to whether they do. */
+  show: (transaction: Transaction) => Promise<boolean>
+}
+
+/** The others took the worker for dead: what it would begin now, nobody would take from it if it died. */
+export class WorkerGoneError extends Error { override readonly name = 'WorkerGoneError' }
+
 /** @param room How many more may be queued. */
-export async function submitJobs (transaction: Transaction, tickets: Tickets, jobs: NewJob[], room: number): Promise<SubmitOutcome[]> {
-  const firsts = await findFirsts(transaction, jobs)
+export async function submitJobs (transaction: Transaction, tickets: Tickets, jobs: NewJob[], room: number, beginning?: Beginning): Promise<SubmitOutcome[]> {
+  // Where there is room for all of them, the insert finds the repeats.
+  const firsts = room >= jobs.length ? new Map<string, First>() : await findFirsts(transaction, jobs)
   const wanted: number[] = []
   const keys = new Set(firsts.keys())
   for (const [index, { idempotency }] of jobs.entries()) {
@@ -18,15 +32,18 @@ export async function submitJobs (transaction: Transaction, tickets: Tickets, jo
     if (idempotency !== undefined) keys.add(idempotency.key)
     wanted.push(index)
   }
-  const inserted = await insertJobs(transaction, wanted.map((index) => jobs[index]!))
+  const inserted = await insertJobs(transaction, wanted.map((index) => jobs[index]!), beginning)
   const accepted = new Map(wanted.map((index, place) => [index, inserted[place]]))
   const made = [...accepted].flatMap(([index, job]) => job === undefined ? [] : [{ ...job, subscription: jobs[index]!.subscription }])
-  await tickets.write(transaction, made.map(({ ticket, record }) => ({ ticket, operation: record.operation, number: record.number })))
-  await insertSubscriptions(transaction, made.flatMap(({ subscription, record }) =>
-    subscription === undefined ? [] : [{ subscription, place: { job: record.number, afterEvent: 0, predecessor: null } }]))
-
-  // Those that another replica was faster with are there by now: the insert has waited for its commit.
+  const waiting = made.filter(({ record }) => record.status === 'queued').map(({ ticket, record }) => ({ ticket, operation: record.operation, number: record.number }))
+  const subscriptions = made.flatMap(({ subscription, record }) =>
+    subscription === undefined ? [] : [{ subscription, place: { job: record.number, afterEvent: 0, predecessor: null } }])
+  // Known already, or from this call; or another replica was faster, whose commit the insert has waited for.
   const repeats = jobs.filter(({ idempotency }, index) => accepted.get(index) === undefined && idempotency !== undefined)
+  if (waiting.length > 0) transaction.tell()
+  if (repeats.length === 0) transaction.commitWith(operationsOf(waiting).size + Math.min(subscriptions.length, 1))
+  await Promise.all([tickets.write(transaction, waiting), insertSubscriptions(transaction, subscriptions)])
+
   const known = repeats.length === 0 ? firsts : await findFirsts(transaction, repeats)
   const repeated = new Map((await readJobs(transaction, [...known.values()].map(({ number }) => number))).map((record) => [record?.number, record]))
   const outcomes: SubmitOutcome[] = []
@@ -52,14 +69,16 @@ async function findFirsts ({ prepared }: Transaction, jobs: NewJob[]): Promise<M
 }
 
 /** In the order of the jobs; `undefined` for one whose key another replica was faster with. */
-async function insertJobs ({ prepared }: Transaction, jobs: NewJob[]): Promise<(Accepted | undefined)[]> {
+async function insertJobs (transaction: Transaction, jobs: NewJob[], beginning: Beginning | undefined): Promise<(Accepted | undefined)[]> {
   if (jobs.length === 0) return []
   const ids = jobs.map(newTicket)
-  const rows: Row[] = await prepared(`
-    INSERT INTO @.jobs (operation, owner, status, ticket, created_at, idempotency_key, fingerprint, input)
-    SELECT operation, owner, 'queued', ticket, created_at, idempotency_key, fingerprint, input
-    FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
-      AS job (operation, owner, ticket, created_at, idempotency_key, fingerprint, input, place) ORDER BY place
+  const begins = chooseBeginning(jobs, beginning)
+  const inserting: Promise<Row[]> = transaction.prepared(`
+    INSERT INTO @.jobs (operation, owner, ticket, created_at, idempotency_key, fingerprint, input, status, worker, attempt, started_at)
+    SELECT operation, owner, ticket, created_at, idempotency_key, fingerprint, input,
+      CASE WHEN begins THEN 'running' ELSE 'queued' END, CASE WHEN begins THEN $9 END, begins::int, CASE WHEN begins THEN $10::bigint END
+    FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bool[]) WITH ORDINALITY
+      AS job (operation, owner, ticket, created_at, idempotency_key, fingerprint, input, begins, place) ORDER BY place
     ON CONFLICT DO NOTHING RETURNING number, ticket`,
   jobs.map(({ operation }) => operation),
   jobs.map(({ owner }) => owner),
@@ -67,28 +86,44 @@ async function insertJobs ({ prepared }: Transaction, jobs: NewJob[]): Promise<(
   jobs.map(({ createdAt }) => createdAt),
   jobs.map(({ idempotency }) => idempotency?.key ?? null),
   jobs.map(({ idempotency }) => idempotency?.fingerprint ?? null),
-  jobs.map(({ input }) => input))
+  jobs.map(({ input }) => input),
+  begins,
+  beginning?.worker ?? null,
+  beginning?.now ?? null)
+  // In their round trip, and behind them: the row of the worker is held for as short as may be.
+  const showing = beginning === undefined ? true : beginning.show(transaction)
+  const [rows, isShown] = await Promise.all([inserting, showing])
+  if (!isShown) throw new WorkerGoneError('the others took this worker for dead')
   const numbers = new Map(rows.map(({ number, ticket }) => [ticket as string, number as number]))
   return jobs.map((job, index) => {
     const ticket = ids[index]!
     const number = numbers.get(ticket)
-    return number === undefined ? undefined : { ticket, record: newRecord(job, number) }
+    return number === undefined ? undefined : { ticket, record: newRecord(job, number, begins[index] ? beginning!.now : null) }
   })
 }
 
-function newRecord ({ operation, owner, createdAt }: NewJob, number: number): JobRecord {
+function chooseBeginning (jobs: NewJob[], beginning: Beginning | undefined): boolean[] {
+  const left = new Map(beginning?.limits)
+  return jobs.map(({ operation }) => {
+    const room = left.get(operation) ?? 0
+    left.set(operation, room - 1)
+    return room > 0
+  })
+}
+
+function newRecord ({ operation, owner, createdAt }: NewJob, number: number, startedAt: number | null): JobRecord {
   return {
     number,
     operation,
     owner,
-    status: 'queued',
-    attempt: 0,
+    status: startedAt === null ? 'queued' : 'running',
+    attempt: startedAt === null ? 0 : 1,
     failures: 0,
     crashes: 0,
     percentComplete: 0,
     message: '',
     createdAt,
-    startedAt: null,
+    startedAt,
     endedAt: null,
     result: null,
     failure: null

@@ -9,7 +9,8 @@ import { sqlState } from './errors.ts'
 /*
  * pg-boss hands out the work. A **ticket** is a pg-boss job that stands for a job of ours and says "may run now": one
  * queue for each operation, so that a replica is never given what it cannot run. Tickets are written, fetched and
- * settled in the transaction that changes the record, so that there is never one without the other.
+ * settled in the transaction that changes the record, so that there is never one without the other. A job that begins as
+ * it is accepted waits for nobody: it has none, until it waits for another attempt.
  */
 
 export interface Ticket {
@@ -59,10 +60,9 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
   const db = ({ boss }: Transaction): { db: BossDatabase } => ({ db: boss })
   const preparedDb = ({ preparedBoss }: Transaction): { db: BossDatabase } => ({ db: preparedBoss })
 
+  /** Asked for at once, so that they share a round trip. */
   async function each<T extends { operation: string }> (items: T[], work: (queue: string, items: T[]) => Promise<void>): Promise<void> {
-    for (const operation of new Set(items.map((item) => item.operation))) {
-      await work(queueOf(operation), items.filter((item) => item.operation === operation))
-    }
+    await Promise.all([...operationsOf(items)].map((operation) => work(queueOf(operation), items.filter((item) => item.operation === operation))))
   }
 
   async function write (transaction: Transaction, tickets: Ticket[], waited = false): Promise<void> {
@@ -186,6 +186,9 @@ async function startBoss (boss: import('pg-boss').PgBoss): Promise<void> {
 }
 
 export const newTicket = (): string => randomUUID()
+
+/** Of each there is one statement that writes or removes its tickets. */
+export const operationsOf = (items: { operation: string }[]): Set<string> => new Set(items.map(({ operation }) => operation))
 
 /** The name of an operation's queue: pg-boss allows letters, digits and `_-./` in it. */
 function queueOf (operation: string): string {

@@ -10,6 +10,11 @@ export async function keepWorker ({ prepared }: Statements, worker: string): Pro
   await prepared('INSERT INTO @.workers AS known (id, beat) VALUES ($1, (random() * 1e15)::bigint) ON CONFLICT (id) DO UPDATE SET beat = known.beat + 1', worker)
 }
 
+/** Whether the worker's row is there. It stays until the end of the transaction, and others may keep it so at the same time. */
+export async function holdWorker ({ prepared }: Statements, worker: string): Promise<boolean> {
+  return (await prepared('SELECT 1 FROM @.workers WHERE id = $1 FOR KEY SHARE', worker)).length === 1
+}
+
 /** Whether the worker's row was still there, at that beat: from then on it is this transaction's to take from it. */
 export async function dropWorker ({ change }: Transaction, worker: string, beat?: number): Promise<boolean> {
   return await change('DELETE FROM @.workers WHERE id = $1 AND beat = coalesce($2, beat)', worker, beat ?? null) === 1
@@ -22,8 +27,9 @@ export async function releaseWorker (transaction: Transaction, tickets: Tickets,
 
 /** Takes from ourselves what a claim brought whose answer was lost: nobody has begun with it. Resolves to how many. */
 export async function giveBackJobs (transaction: Transaction, tickets: Tickets, worker: string, known: Claimed[]): Promise<number> {
-  // Waits for that claim, should its commit still be under way: it began with this row, too.
+  // Waits for that claim, should its commit still be under way: it has this row, too, or holds it as it is.
   await keepWorker(transaction, worker)
+  await transaction.prepared('SELECT 1 FROM @.workers WHERE id = $1 FOR UPDATE', worker)
   return await freeJobs(transaction, tickets, worker, known, 0)
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { accept, acceptAndClaim, alone, claim, getOne, hourMs, leaseMs, leaseOf, numbersOf, settle, succeeded, together } from './bench.ts'
+import type { JobRecord, Store } from '../../work/store.ts'
+import { accept, acceptAndClaim, alone, claim, getOne, hourMs, leaseMs, leaseOf, newJob, numbersOf, plenty, settle, start, succeeded, together } from './bench.ts'
 
 export const recoverCases = [
   together('jobs of a closed instance are due at once, one crash higher', async ({ open }) => {
@@ -14,6 +15,28 @@ export const recoverCases = [
     assert.deepEqual({ status, crashes, failures, attempt }, { status: 'queued', crashes: 1, failures: 0, attempt: 1 })
     assert.deepEqual((await claim(other.store)).map(({ number, attempt, crashes }) => ({ number, attempt, crashes })),
       [{ number: first!.number, attempt: 2, crashes: 1 }])
+  }),
+
+  together('a job that began as it was accepted is due once its instance is gone or silent, one crash higher', async ({ open, clock }) => {
+    const begin = { operations: [{ operation: 'Bake', limit: 9 }], limit: 9, now: start }
+    const submitTo = async (store: Store): Promise<number> => {
+      const [outcome] = await store.submit([newJob()], { maxQueued: plenty, begin })
+      const { number, status } = (outcome as { job: JobRecord }).job
+      // A store need not begin it.
+      if (status === 'queued') await claim(store)
+      return number
+    }
+    const closed = await open()
+    const silent = await open()
+    const other = await open()
+    const numbers = [await submitTo(closed.store), await submitTo(silent.store)]
+    await closed.store.close()
+    await other.store.recover()
+    await clock.advance(leaseMs)
+    await other.store.recover()
+    const jobs = await claim(other.store)
+    assert.deepEqual(jobs.map(({ number, attempt, crashes }) => ({ number, attempt, crashes })), numbers.map((number) => ({ number, attempt: 2, crashes: 1 })))
+    assert.equal(await settle(silent.store, { number: numbers[1]!, attempt: 1 }, succeeded()), false)
   }),
 
   together('jobs of an instance that is gone are due when another has opened', async ({ open, clock }) => {

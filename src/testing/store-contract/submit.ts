@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { JobRecord, SubmitOutcome } from '../../work/store.ts'
-import { accept, acceptAndClaim, alone, canceled, claim, getOne, hourMs, newJob, numbersOf, plenty, settle, start, succeeded, together } from './bench.ts'
+import { accept, acceptAndClaim, alone, canceled, claim, getOne, hourMs, leaseOf, newJob, numbersOf, plenty, settle, start, succeeded, together } from './bench.ts'
 
 const key = (key: string, fingerprint = 'same'): { idempotency: { key: string, fingerprint: string } } => ({ idempotency: { key, fingerprint } })
 const outcomesOf = (outcomes: SubmitOutcome[]): string[] => outcomes.map(({ outcome }) => outcome)
@@ -175,5 +175,36 @@ export const submitCases = [
     await claim(first.store)
     await clock.advance(1000)
     assert.deepEqual(outcomesOf(await second.store.submit([newJob()], { maxQueued: 3 })), ['accepted'])
+  }),
+
+  together('a job that begins as it is accepted is held like a claimed one; the others are queued', async ({ open }) => {
+    const { store } = await open()
+    const other = await open()
+    const begin = { operations: [{ operation: 'Bake', limit: 2 }], limit: 2, now: start + 5 }
+    const outcomes = await store.submit([newJob({ input: '1' }), newJob({ input: '2' }), newJob({ input: '3' }), newJob({ operation: 'Decorate' })], { maxQueued: plenty, begin })
+    assert.deepEqual(outcomesOf(outcomes), ['accepted', 'accepted', 'accepted', 'accepted'])
+    const jobs = outcomes.map((outcome) => jobOf(outcome)!)
+    assert.deepEqual(await other.store.get(numbersOf(jobs)), jobs)
+    const begun = jobs.filter(({ status }) => status === 'running')
+    assert.ok(begun.length <= 2, 'no more than there is room for')
+    for (const { operation, attempt, startedAt } of begun) assert.deepEqual({ operation, attempt, startedAt }, { operation: 'Bake', attempt: 1, startedAt: start + 5 })
+    const claimed = await claim(other.store)
+    assert.deepEqual(numbersOf([...begun, ...claimed]).sort((a, b) => a - b), numbersOf(jobs.slice(0, 3)))
+    assert.deepEqual(await store.heartbeat(begun.map(leaseOf)), [])
+    assert.deepEqual(await other.store.findLost(begun.map(leaseOf)), begun.map(leaseOf))
+    for (const [index, job] of begun.entries()) {
+      assert.equal(await settle(other.store, job, succeeded()), false)
+      assert.equal(await settle(store, job, index === 0 ? { status: 'queued', dueAt: 0, failures: 1 } : succeeded()), true)
+    }
+    const again = await claim(other.store)
+    assert.deepEqual(again.map(({ number, attempt, failures }) => ({ number, attempt, failures })), begun.slice(0, 1).map(({ number }) => ({ number, attempt: 2, failures: 1 })))
+  }),
+
+  alone('a repeated start does not begin, whatever room there is', async ({ open }) => {
+    const { store } = await open()
+    const [first] = await accept(store, key('known'))
+    const begin = { operations: [{ operation: 'Bake', limit: 9 }], limit: 9, now: start }
+    const [outcome] = await store.submit([newJob(key('known'))], { maxQueued: plenty, begin })
+    assert.deepEqual(outcome, { outcome: 'repeated', job: first })
   })
 ]

@@ -1,0 +1,187 @@
+import pg from 'pg'
+import t, { test } from 'tap'
+import type { PostgresPool } from '../../src/stores/postgres/dependencies.ts'
+import type { ClaimRequest, JobRecord, NewJob, Settlement, Store } from '../../src/work/store.ts'
+import { createLatch } from '../helpers/latch.ts'
+import { startPostgres } from '../helpers/postgres.ts'
+import { createReplicas } from '../helpers/replicas.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
+
+const start = Date.UTC(2026, 0, 1)
+const away = { code: 'FST_LOGIC_APPS_STORE_UNAVAILABLE' }
+const newJob: NewJob = { operation: 'Bake', owner: '', input: '{}', createdAt: start }
+const bake: ClaimRequest = { operations: [{ operation: 'Bake', limit: 9 }], limit: 9, now: start }
+const settlement = ({ number, attempt }: { number: number, attempt: number }, to: Settlement['to']): Settlement => ({ lease: { number, attempt }, to })
+const succeeded: Settlement['to'] = { status: 'succeeded', result: null, endedAt: start, expiresAt: start }
+
+/** Submits as many jobs of `Bake`, with room for all of them. */
+async function submit (store: Store, count = 1, begin = bake): Promise<JobRecord[]> {
+  const outcomes = await store.submit(Array.from({ length: count }, () => newJob), { maxQueued: 100, begin })
+  return outcomes.map((outcome) => (outcome as { job: JobRecord }).job)
+}
+
+const statusesOf = (jobs: JobRecord[]): string[] => jobs.map(({ status }) => status)
+
+test('a job that begins as it is accepted has a ticket only while it waits for another attempt', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open()
+  const tickets = async (): Promise<unknown[]> => (await server.pool.query(`
+    SELECT jobs.number::int, jobs.status, job.state::text FROM ${schema}.jobs FULL JOIN ${schema}_boss.job ON job.id = jobs.ticket ORDER BY 1`)).rows.map((row: object) => Object.values(row))
+  const jobs = await submit(store, 5)
+  t.same(await tickets(), [1, 2, 3, 4, 5].map((number) => [number, 'running', null]))
+  await store.settle([
+    settlement(jobs[0]!, succeeded),
+    settlement(jobs[1]!, { status: 'queued', dueAt: 0, failures: 1 }),
+    settlement(jobs[2]!, { status: 'queued', dueAt: start + 1000, failures: 1 }),
+    settlement(jobs[3]!, { status: 'running', deadline: start + 2000 })
+  ])
+  t.same(await tickets(), [[1, 'succeeded', null], [2, 'queued', 'created'], [3, 'queued', null], [4, 'running', null], [5, 'running', null]])
+  await store.close()
+  t.same((await tickets()).at(-1), [5, 'queued', 'created'])
+  const { store: next } = await open()
+  t.same((await next.claim({ ...bake, now: start + 2000 })).jobs.map(({ number, due, crashes }) => [number, due, crashes]), [[3, 'run', 0], [4, 'deadline', 0], [2, 'run', 0], [5, 'run', 1]])
+})
+
+test('a job of an operation that is limited in all replicas together waits for a claim, which counts', async (t) => {
+  const { open } = await createReplicas(t)
+  const { store } = await open({ concurrency: { Bake: 1 } })
+  t.same(statusesOf(await submit(store, 2)), ['queued', 'queued'])
+  t.equal((await store.claim(bake)).jobs.length, 1)
+})
+
+test('a worker that the others took for dead begins nothing that they would not see', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open()
+  t.same(statusesOf(await submit(store)), ['running'])
+  await server.pool.query(`DELETE FROM ${schema}.workers`)
+  t.same(statusesOf(await submit(store)), ['queued'], 'its row is not written more than once a second')
+  t.same((await server.pool.query(`SELECT count(*)::int AS jobs FROM ${schema}.jobs`)).rows, [{ jobs: 2 }], 'accepted once')
+  const { jobs } = await store.claim(bake)
+  t.equal(jobs.length, 1)
+  t.same(statusesOf(await submit(store)), ['running'])
+})
+
+test('whoever takes a worker for dead waits for what it is about to begin, and takes that too', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const committing = createLatch()
+  const goOn = createLatch()
+  let holds = false
+  class Client extends pg.Client {
+    override query (...values: unknown[]): never {
+      const run = (): never => (super.query as (...values: unknown[]) => unknown)(...values) as never
+      if (!holds || (values[0] as { text: string }).text !== 'COMMIT') return run()
+      committing.open()
+      return goOn.promise.then(run) as never
+    }
+  }
+  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
+  t.teardown(() => pool.end())
+  const { store } = await open({ pool: pool as unknown as PostgresPool })
+  const [first] = await submit(store)
+  holds = true
+  const second = submit(store)
+  await committing.promise
+  // What a replica does that saw no beat for the time of a lease, in its order.
+  const other = await server.pool.connect()
+  await other.query('BEGIN')
+  let isDropped = false
+  const dropping = other.query(`DELETE FROM ${schema}.workers`).then(() => { isDropped = true })
+  await server.pool.query('SELECT pg_sleep(0.1)')
+  t.equal(isDropped, false)
+  goOn.open()
+  const [begun] = await second
+  await dropping
+  t.same((await other.query(`SELECT number::int FROM ${schema}.jobs WHERE worker IS NOT NULL ORDER BY number`)).rows, [first, begun].map((job) => ({ number: job!.number })))
+  await other.query('ROLLBACK')
+  other.release()
+  await store.close()
+})
+
+test('a submit whose answer was lost gives back what it began, and nothing that is under way', async (t) => {
+  let loses = false
+  class Client extends pg.Client {
+    override query (...values: unknown[]): never {
+      const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
+      if (!loses || !(values[0] as { text: string }).text.endsWith('COMMIT')) return answer as never
+      return answer.then(() => { throw new Error('Connection terminated unexpectedly') }) as never
+    }
+  }
+  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
+  t.teardown(() => pool.end())
+  const { open } = await createReplicas(t)
+  const { store, logs } = await open({ pool: pool as unknown as PostgresPool })
+  const [running] = await submit(store)
+  loses = true
+  await t.rejects(submit(store), away)
+  loses = false
+  t.match(await store.list({ limit: 9, status: 'running' }), [{ number: 2, attempt: 1 }, { number: running!.number }])
+  t.same(statusesOf(await submit(store)), ['queued'], 'none begins before that is settled')
+  const { jobs } = await store.claim(bake)
+  t.match(jobs.map(({ number, attempt, crashes }) => [number, attempt, crashes]), [[2, 2, 0], [3, 1, 0]])
+  t.same(await store.settle([running!, ...jobs].map((job) => settlement(job, succeeded))), [true, true, true])
+  t.equal(logs.filter(({ msg }) => msg.startsWith('gave back')).length, 1)
+  t.same(statusesOf(await submit(store)), ['running'])
+  await store.close()
+})
+
+test('what a submit began whose commit is still under way is given back after that', async (t) => {
+  let loses = false
+  class Client extends pg.Client {
+    override query (...values: unknown[]): never {
+      const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
+      if (!loses || !(values[0] as { text: string }).text.endsWith('COMMIT')) return answer as never
+      return answer.then(() => { throw new Error('Connection terminated unexpectedly') }) as never
+    }
+  }
+  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
+  t.teardown(() => pool.end())
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open({ pool: pool as unknown as PostgresPool })
+  await submit(store)
+  loses = true
+  await t.rejects(submit(store), away)
+  loses = false
+  // What the server still does for a connection that we have given up.
+  const late = await server.pool.connect()
+  await late.query(`BEGIN; SELECT 1 FROM ${schema}.workers FOR KEY SHARE;
+    INSERT INTO ${schema}.jobs (operation, owner, status, ticket, worker, attempt, created_at, input)
+    SELECT 'Bake', '', 'running', gen_random_uuid(), id, 1, 0, '{}' FROM ${schema}.workers`)
+  const claiming = store.claim(bake)
+  await server.pool.query('SELECT pg_sleep(0.2)')
+  await late.query('COMMIT')
+  late.release()
+  t.match((await claiming).jobs.map(({ number, attempt }) => [number, attempt]), [[2, 2], [3, 2]])
+  await store.close()
+})
+
+test('a claim that gives back what is in doubt waits for submits that are under way', async (t) => {
+  const held = createLatch()
+  let mode: 'lose' | 'hold' | undefined
+  class Client extends pg.Client {
+    override query (...values: unknown[]): never {
+      const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
+      if (mode === undefined || !(values[0] as { text: string }).text.endsWith('COMMIT')) return answer as never
+      const then = mode
+      mode = undefined
+      return (then === 'hold' ? answer.then(() => held.promise) : answer.then(() => { throw new Error('Connection terminated unexpectedly') })) as never
+    }
+  }
+  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
+  t.teardown(() => pool.end())
+  const { open } = await createReplicas(t)
+  const { store } = await open({ pool: pool as unknown as PostgresPool })
+  await submit(store)
+  mode = 'hold'
+  const slow = submit(store)
+  await new Promise((resolve) => { setTimeout(resolve, 100) })
+  mode = 'lose'
+  await t.rejects(submit(store), away)
+  const claiming = store.claim(bake)
+  held.open()
+  const [begun] = await slow
+  t.match((await claiming).jobs.map(({ number, attempt }) => [number, attempt]), [[3, 2]])
+  t.same(await store.settle([settlement(begun!, succeeded)]), [true], 'it was not given back')
+  await store.close()
+})

@@ -1,0 +1,113 @@
+import pg from 'pg'
+import t, { test } from 'tap'
+import { createConnection, type Connection, type Transaction } from '../../src/stores/postgres/connection.ts'
+import type { PgModule, PostgresPool } from '../../src/stores/postgres/dependencies.ts'
+import { createReplicas } from '../helpers/replicas.ts'
+
+// A server of its own: a busy machine takes its time.
+t.setTimeout(300_000)
+
+const start = Date.UTC(2026, 0, 1)
+const newJob = (key?: string) => ({ operation: 'Bake', owner: '', input: '{}', createdAt: start, ...(key === undefined ? {} : { idempotency: { key, fingerprint: 'same' } }) })
+const bake = { operations: [{ operation: 'Bake', limit: 9 }], limit: 9, now: start }
+
+/** Counts how often somebody waits for an answer: what is asked while another is under way shares its round trip. */
+function createCountingPool (connectionString: string, pipeline: boolean, max: number): { pool: pg.Pool, roundTrips: () => number } {
+  let count = 0
+  class Client extends pg.Client {
+    #underWay = 0
+    override query (...values: unknown[]): never {
+      if (this.#underWay++ === 0) count++
+      const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
+      const done = (): void => { this.#underWay-- }
+      answer.then(done, done)
+      return answer as never
+    }
+  }
+  const pool = new pg.Pool({ connectionString, max, Client, pipeline } as pg.PoolConfig)
+  return {
+    pool,
+    roundTrips () {
+      const counted = count
+      count = 0
+      return counted
+    }
+  }
+}
+
+test('a start, a claim and a result are two round trips each, and a look before the claim', async (t) => {
+  const { server, open } = await createReplicas(t)
+  const { pool, roundTrips } = createCountingPool(server.url, true, 4)
+  t.teardown(() => pool.end())
+  const { store } = await open({ pool: pool as unknown as PostgresPool })
+  const counts: number[][] = []
+  for (const key of ['one', 'two', 'three']) {
+    roundTrips()
+    const [outcome] = await store.submit([newJob(key), newJob()], { maxQueued: 100 })
+    t.equal(outcome!.outcome, 'accepted')
+    const submitted = roundTrips()
+    const { jobs } = await store.claim(bake)
+    const claimed = roundTrips()
+    t.equal(jobs.length, 2)
+    t.same(await store.settle(jobs.map(({ number, attempt }) => ({ lease: { number, attempt }, to: { status: 'succeeded', result: null, endedAt: start, expiresAt: start + 1e9 } }))), [true, true])
+    counts.push([submitted, claimed, roundTrips()])
+  }
+  t.same(counts.at(-1), [2, 3, 2])
+  const [known] = await store.submit([newJob('one')], { maxQueued: 100 })
+  t.equal(known!.outcome, 'repeated')
+  await store.close()
+})
+
+for (const pipeline of [true, false]) {
+  test(`a COMMIT behind statements that are on their way, ${pipeline ? 'pipelined' : 'one by one'}`, async (t) => {
+    const { server } = await createReplicas(t)
+    const { pool, roundTrips } = createCountingPool(server.url, pipeline, 1)
+    t.teardown(() => pool.end())
+    const connection = createConnection({ pg: pg as unknown as PgModule, pool: pool as unknown as PostgresPool, owned: false, schema: 'pg_temp', notify: "NOTIFY cakes, 'told'", timeoutMs: 5000, prepare: true, onIdleLoss () {} })
+    // Gone with the only connection.
+    await connection.sql('CREATE TABLE @.cakes (number int PRIMARY KEY)')
+    const kept = async (): Promise<unknown[]> => (await connection.sql('SELECT number FROM @.cakes ORDER BY number')).map(({ number }) => number)
+    const insert = ({ sql }: Pick<Connection, 'sql'>, number: number) => sql('INSERT INTO @.cakes (number) VALUES ($1)', number)
+
+    await t.test('shares their round trip', async (t) => {
+      roundTrips()
+      await connection.write(async (transaction) => {
+        transaction.commitWith(2)
+        await Promise.all([insert(transaction, 1), insert(transaction, 2)])
+      })
+      t.equal(roundTrips(), pipeline ? 1 : 4)
+      t.same(await kept(), [1, 2])
+    })
+
+    for (const told of [false, true]) {
+      await t.test(`commits nothing when one of them fails${told ? ', and tells nobody' : ''}`, async (t) => {
+        await t.rejects(connection.write(async (transaction) => {
+          if (told) transaction.tell()
+          transaction.commitWith(3)
+          await Promise.all([insert(transaction, 3), insert(transaction, 1), insert(transaction, 4)])
+        }), { code: '23505' })
+        t.same(await kept(), [1, 2], 'the only connection is in no transaction any more')
+      })
+    }
+
+    await t.test('is not taken for one when a failure was swallowed', async (t) => {
+      await t.rejects(connection.write(async (transaction) => {
+        transaction.commitWith(2)
+        await Promise.all([insert(transaction, 3), insert(transaction, 1).catch(() => {})])
+      }), { code: '23505' })
+      t.same(await kept(), [1, 2])
+    })
+
+    await t.test('lets no statement run behind it', async (t) => {
+      let late: Promise<unknown> | undefined
+      await t.rejects(connection.write(async (transaction: Transaction) => {
+        transaction.commitWith(1)
+        await insert(transaction, 5)
+        late = insert(transaction, 6)
+        await late
+      }), { message: 'a statement behind the COMMIT' })
+      await t.rejects(late!)
+      t.same(await kept(), [1, 2, 5])
+    })
+  })
+}
