@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { Agent, Dispatcher } from 'undici'
 import type { CallbackUrl } from '../protocol/callback-url.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
+import { exchange } from './exchange.ts'
 import { disabledCode, retryAfterMsOf, type CallbackAnswer } from './outcome.ts'
 import { LookupTurnError } from './shared-lookup.ts'
 
@@ -26,11 +27,7 @@ export interface CallbackSender {
 
 /** From the lookup of its name on, the wait for the lookup's turn included. */
 const connectTimeoutMs = 10_000
-/** As much of an answer as is read before the connection is given up. */
-const maxAnswerBytes = 65_536
 const keptAnswerLength = 1000
-/** More than is kept, since what is taken out of it makes it shorter. */
-const readAnswerBytes = 16_384
 
 /**
  * @param signingSecrets Standard Webhooks secrets (`whsec_` and base64, or any text); each signs.
@@ -56,12 +53,11 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
     // A socket to an address asks no name server.
     if (!guard.isAllowedHost(url.hostname)) throw new ForbiddenAddressError('callbacks may not go to this address')
     const timestamp = String(Math.floor(now / 1000))
-    const answer = await (await agentOf()).request({
+    const answer = await exchange(await agentOf(), {
       origin: `${url.protocol}//${url.hostname}:${url.port}`,
       // Byte for byte: the signature in the query covers it (rule 16).
       path: url.target,
       method: 'POST',
-      signal,
       headers: {
         'content-type': 'application/json; charset=utf-8',
         'user-agent': 'fastify-logic-apps',
@@ -70,11 +66,11 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
         ...(signingSecrets.length === 0 ? {} : { 'webhook-signature': signingSecrets.map((secret) => sign(secret, id, timestamp, body)).join(' ') })
       },
       body
-    })
+    }, signal)
     return {
       statusCode: answer.statusCode,
       retryAfterMs: retryAfterMsOf(answer.headers['retry-after'], now),
-      text: withoutSecrets(await readBeginning(answer.body), url).slice(0, keptAnswerLength)
+      text: withoutSecrets(answer.beginning, url).slice(0, keptAnswerLength)
     }
   }
 
@@ -101,24 +97,6 @@ function sign (secret: string, id: string, timestamp: string, body: string): str
   return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`
 }
 
-/** The status is the answer: a body that breaks off, never ends or is huge changes nothing. */
-async function readBeginning (body: AsyncIterable<Buffer> & { destroy (): unknown }): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  try {
-    for await (const chunk of body) {
-      if (bytes < readAnswerBytes) chunks.push(chunk)
-      bytes += chunk.length
-      if (bytes >= maxAnswerBytes) break
-    }
-  } catch {
-    // Cut short, by the receiver or by our time limit.
-  } finally {
-    body.destroy()
-  }
-  return Buffer.concat(chunks).subarray(0, readAnswerBytes).toString('utf8')
-}
-
 const minSecretLength = 8
 
 /**
@@ -126,6 +104,7 @@ const minSecretLength = 8
  * good as can be: they quote in forms of their own, escaped and shortened.
  */
 function withoutSecrets (text: string, { target }: CallbackUrl): string {
+  if (text.length < minSecretLength) return text
   const [path = '', ...queries] = target.split('?')
   const query = queries.join('?')
   const values = query.split('&').map((pair) => pair.slice(pair.indexOf('=') + 1))

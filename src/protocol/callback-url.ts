@@ -29,8 +29,8 @@ export function parseCallbackUrl (text: unknown): CallbackUrl | CallbackUrlFault
   // WHATWG's parser drops tabs and line ends, and reads a backslash as a slash.
   if (!/^[\x21-\x7e]+$/.test(text) || /[\\<>"`{}|^]/.test(text)) return { fault: 'must be plain printable ASCII without spaces' }
   const parts = /^(https?):\/\/([^/?#@]+)([/?][^#]*)?$/i.exec(text)
-  if (parts === null || !URL.canParse(text)) return { fault: 'must be an absolute https URL without user name and fragment' }
-  const url = new URL(text)
+  const url = parts === null ? null : URL.parse(text)
+  if (parts === null || url === null) return { fault: 'must be an absolute https URL without user name and fragment' }
   const [, scheme, authority = '', target = '/'] = parts
   const hostname = authority.replace(/:\d*$/, '').toLowerCase()
   // Decimal, octal, hexadecimal and shortened addresses, percent signs, zones and odd digits all parse to something else.

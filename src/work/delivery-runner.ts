@@ -73,7 +73,9 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     clock,
     settle: (settlements) => store.settleDeliveries(settlements),
     what: 'what came of a callback',
-    otherwise: 'it will be sent again'
+    otherwise: 'it will be sent again',
+    // A second would only wait for the first: what comes of one callback may change whom the next is owed to.
+    maxRuns: 1
   })
   const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
   const sending = new Map<AbortController, Promise<void>>()
@@ -108,7 +110,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       wake()
     }
     const cancelGrowth = clock.after(youthMs, grow)
-    sending.set(controller, deliver(delivery, controller)
+    sending.set(controller, deliver(delivery, controller, grow)
       .catch((error: unknown) => { log.error({ err: error, deliveryId: deliveryIds.encode(delivery) }, 'a callback could not be handled') })
       .finally(() => {
         cancelGrowth()
@@ -119,11 +121,14 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       }))
   }
 
-  async function deliver (delivery: ClaimedDelivery, controller: AbortController): Promise<void> {
+  /** @param onTried Called when the attempt is over. */
+  async function deliver (delivery: ClaimedDelivery, controller: AbortController, onTried: () => void): Promise<void> {
     const { number, claim, operation, owner, subscription, subscriptionCreatedAt, urlHint } = delivery
     const id = deliveryIds.encode(delivery)
     const deliveryLog = log.child({ deliveryId: id, operationId: operation, url: urlHint })
     const tried = await attempt(delivery, id, controller)
+    // While the store records it, others are sent.
+    onTried()
     const settled = await settler.settle(
       'reason' in tried
         ? { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt: tried.dueAt }, subscription: 'unchanged' }

@@ -13,6 +13,8 @@ export interface SettlerParts<Settlement, Outcome> {
   what: string
   /** For the log: what follows when it never is. */
   otherwise: string
+  /** Commits under way at once. @default 2 */
+  maxRuns?: number
 }
 
 /** Records what came of an attempt. A short outage of the store must not cost it, nor must others that are settled with it. */
@@ -28,8 +30,8 @@ export interface Settler<Settlement, Outcome> {
   release (): void
 }
 
-export function createSettler<Settlement, Outcome> ({ clock, settle, what, otherwise }: SettlerParts<Settlement, Outcome>): Settler<Settlement, Outcome> {
-  const together = createBatcher(settle)
+export function createSettler<Settlement, Outcome> ({ clock, settle, what, otherwise, maxRuns = 2 }: SettlerParts<Settlement, Outcome>): Settler<Settlement, Outcome> {
+  const together = createBatcher(settle, { maxRuns })
   const alone = async (settlement: Settlement): Promise<Outcome> => (await settle([settlement]))[0]!
   let released = false
 

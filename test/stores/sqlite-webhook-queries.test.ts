@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { accept, acceptAndClaim, canceled, leaseMs, plenty, settle, start, succeeded } from '../../src/testing/store-contract/bench.ts'
 import {
-  answer, claimDeliveries, fanOutStep, findFanOuts, newSubscription, only, operation, owing, publishAndOwe, publishOne, step, subscribe
+  answer, claimDeliveries, fanOutStep, findFanOuts, newSubscription, only, operation, owing, publishAndOwe, publishOne, settlementOf, step, subscribe
 } from '../../src/testing/store-contract/webhook-bench.ts'
 import { openStore, openTraced, plansOf } from '../helpers/sqlite.ts'
 
@@ -69,7 +69,7 @@ test('no statement reads all subscriptions, events or deliveries, but lists that
   t.match(planOf('FROM fan_outs WHERE operation = ?1 ORDER BY event'), /^SEARCH fan_outs USING PRIMARY KEY \(operation=\?\)$/)
   t.match(planOf('UPDATE fan_outs SET cursor = min'), /^SEARCH fan_outs USING PRIMARY KEY \(operation=\?\)/)
   t.match(planOf('WITH RECURSIVE past'), /SETUP; SEARCH subscriptions USING INTEGER PRIMARY KEY .*RECURSIVE STEP; SCAN past; SEARCH subscriptions USING INTEGER PRIMARY KEY/)
-  t.match(planOf('AS versions USING'), /PRIMARY KEY.*subscriptions_versionless.*deliveries_event \(event=\? AND subscription=\?\)/)
+  t.match(planOf('AS versions JOIN'), /PRIMARY KEY.*subscriptions_versionless.*deliveries_event \(event=\? AND subscription=\?\)/)
   t.match(planOf('DELETE FROM subscriptions WHERE number IN'), /INTEGER PRIMARY KEY/)
   t.match(planOf('topic = ? AND operation = ? AND number > ?'), /subscriptions_topic \(topic=\? AND operation=\? AND number>\?\)/)
   t.match(planOf('versionless_digest = ?'), /subscriptions_versionless/)
@@ -103,4 +103,18 @@ test('a claim with many deliveries for other hosts and operations finds its own 
   for (let events = 0; events < 5; events++) await publishAndOwe(store)
   const claimed = await claimDeliveries(store, { exceptHosts: ['slow:443'], limit: 3 })
   t.same(claimed.map(({ urlHint }) => urlHint), Array(3).fill('https://fast.example/'))
+})
+
+test('a callback that is taken costs three statements, beside those that it shares with others', async (t) => {
+  const costOf = async (count: number): Promise<number> => {
+    const { store, taken } = await openTraced(t)
+    await subscribe(store, ...Array.from({ length: count }, (_, index) => ({ url: `a${index}` })))
+    taken()
+    await publishAndOwe(store)
+    const claimed = await claimDeliveries(store)
+    t.equal(claimed.length, count)
+    t.same(await store.settleDeliveries(claimed.map((delivery) => settlementOf(delivery, 'delivered'))), Array(count).fill('kept'))
+    return taken().length
+  }
+  t.equal((await costOf(60) - await costOf(10)) / 50, 3)
 })

@@ -184,6 +184,16 @@ test('1,000 receivers that never answer do not hold up ten that do', async (t) =
   t.ok(most > 900)
 })
 
+test('callbacks that wait to be recorded do not hold up those that are still to be sent', async (t) => {
+  const { store, clock, sender, orders, ...worker } = await createShakyWebhookWorker(t)
+  for (let index = 0; index < 300; index++) await worker.subscribe(urlOf(`host${index}`))
+  store.fail('settleDeliveries', 1000)
+  await orders.publish({})
+  const began = clock.monotonic()
+  await until(() => sender.sent.length === 300)
+  t.equal(clock.monotonic(), began, 'none is old enough to make room')
+})
+
 test('a host gets at most 32 at once, and others are not kept waiting by it', async (t) => {
   const { clock, sender, orders, ...worker } = await createWebhookWorker(t)
   for (let n = 0; n < 100; n++) await worker.subscribe(`https://busy.example/cb/${n}`)

@@ -1,7 +1,7 @@
 import type { Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord } from '../../work/store.ts'
 import { deliveryConditions } from '../filters.ts'
 import { toAttempt, toBytes, toDelivery } from '../records.ts'
-import type { Statements, Transaction } from './connection.ts'
+import type { Row, Statements, Transaction } from './connection.ts'
 import { numberedWhereOf } from './where.ts'
 import { keepWorker } from './workers.ts'
 
@@ -69,8 +69,9 @@ export async function findDueDeliveries ({ sql }: Statements, { operations, exce
   const [front] = await sql(`
     WITH due AS MATERIALIZED (SELECT operation, host FROM @.deliveries WHERE due_at <= $1 ORDER BY due_at, number LIMIT ${frontSize}),
       later AS MATERIALIZED (SELECT due_at, operation, host FROM @.deliveries WHERE due_at > $1 ORDER BY due_at, number LIMIT ${frontSize})
-    SELECT EXISTS (SELECT 1 FROM due WHERE ${isClaimable}) AS found, (SELECT min(due_at) FROM later WHERE ${isClaimable}) AS next,
-      (SELECT count(*) FROM due) AS due, (SELECT count(*) FROM later) AS later`, now, operations, exceptHosts)
+    SELECT found, CASE WHEN found THEN 0 ELSE (SELECT count(*) FROM due) END AS due,
+      (SELECT min(due_at) FROM later WHERE ${isClaimable}) AS next, (SELECT count(*) FROM later) AS later
+    FROM (SELECT EXISTS (SELECT 1 FROM due WHERE ${isClaimable}) AS found OFFSET 0) AS looked`, now, operations, exceptHosts)
   let { found, next } = front as { found: boolean, next: number | null }
   if ((!found && front!.due === frontSize) || (next === null && front!.later === frontSize)) {
     const [all] = await sql(`${places}
@@ -85,20 +86,23 @@ export async function findDueDeliveries ({ sql }: Statements, { operations, exce
 }
 
 async function pickDue ({ sql }: Statements, { operations, exceptHosts, limit, now }: DeliveryClaimRequest): Promise<number[]> {
+  // One after the other, in the order of the front: no more rows are looked up and locked than are taken, whatever the
+  // planner thinks of the table.
   const pick = `
-    JOIN @.deliveries ON deliveries.number = front.number AND deliveries.due_at <= $1
-    ORDER BY deliveries.due_at, deliveries.number LIMIT ${limit} FOR UPDATE OF deliveries SKIP LOCKED`
+    CROSS JOIN LATERAL (SELECT number FROM @.deliveries WHERE deliveries.number = front.number AND due_at <= $1 FOR UPDATE SKIP LOCKED) AS free
+    ORDER BY front.due_at, front.number LIMIT ${limit}`
   const rows = await sql(`
-    SELECT deliveries.number FROM (
-      SELECT number FROM (SELECT number, operation, host FROM @.deliveries WHERE due_at <= $1 ORDER BY due_at, number LIMIT ${frontSize}) AS due
+    SELECT free.number FROM (
+      SELECT number, due_at FROM (SELECT number, due_at, operation, host FROM @.deliveries WHERE due_at <= $1 ORDER BY due_at, number LIMIT ${frontSize}) AS due
       WHERE ${isClaimable}) AS front ${pick}`, now, operations, exceptHosts)
   const picked = rows.length > 0
     ? rows
     : await sql(`${places}
-        SELECT deliveries.number FROM (
-          SELECT owed.number FROM places CROSS JOIN LATERAL (
-            SELECT number FROM @.deliveries WHERE deliveries.operation = places.operation AND deliveries.host = places.host AND due_at <= $1
-            ORDER BY due_at, number LIMIT ${frontSize}) AS owed) AS front ${pick}`, now, operations, exceptHosts)
+        SELECT free.number FROM (
+          SELECT owed.number, owed.due_at FROM places CROSS JOIN LATERAL (
+            SELECT number, due_at FROM @.deliveries WHERE deliveries.operation = places.operation AND deliveries.host = places.host AND due_at <= $1
+            ORDER BY due_at, number LIMIT ${frontSize}) AS owed
+          ORDER BY owed.due_at, owed.number LIMIT ${frontSize}) AS front ${pick}`, now, operations, exceptHosts)
   return picked.map(({ number }) => number as number)
 }
 
@@ -121,7 +125,9 @@ export async function claimDeliveries (transaction: Transaction, request: Delive
     FROM @.subscriptions WHERE deliveries.number = ANY ($1) AND deliveries.status = 'pending' AND subscriptions.number = deliveries.subscription
     RETURNING ${ofDelivery}, claim, sealed_url, failing_since, coalesce(deliveries.body, (SELECT body FROM @.events WHERE events.number = deliveries.event)) AS sent`, picked, worker)
   const [rows] = await Promise.all([claiming, burying])
-  return rows.sort((a, b) => picked.indexOf(a.number as number) - picked.indexOf(b.number as number)).map((row) => ({
+  const places = new Map(picked.map((number, place) => [number, place]))
+  const placeOf = ({ number }: Row): number => places.get(number as number)!
+  return rows.sort((a, b) => placeOf(a) - placeOf(b)).map((row) => ({
     ...toDelivery(row),
     claim: row.claim as number,
     sealedUrl: toBytes(row.sealed_url),
@@ -130,13 +136,12 @@ export async function claimDeliveries (transaction: Transaction, request: Delive
   }))
 }
 
+/** The counts of the deliveries are the caller's to raise, who changes their rows anyway. */
 export async function keepAttempts ({ prepared }: Statements, attempts: { delivery: number, attempt: DeliveryAttempt }[]): Promise<void> {
   if (attempts.length === 0) return
   await prepared(`
-    WITH kept AS (
-      INSERT INTO @.delivery_attempts (delivery, at, duration_ms, status_code, answer)
-      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::text[]))
-    UPDATE @.deliveries SET attempts = attempts + 1 WHERE number = ANY ($1)`,
+    INSERT INTO @.delivery_attempts (delivery, at, duration_ms, status_code, answer)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::text[])`,
   attempts.map(({ delivery }) => delivery),
   attempts.map(({ attempt }) => attempt.at),
   attempts.map(({ attempt }) => Math.round(attempt.durationMs)),

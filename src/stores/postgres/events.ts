@@ -86,13 +86,15 @@ export async function findSubscribers ({ sql }: Statements, { topic, operation, 
   // same place in the log: it goes from one to the next.
   const rows = await sql(`
     WITH RECURSIVE found AS (
-      SELECT number, predecessor FROM @.subscriptions
+      SELECT * FROM @.subscriptions
       WHERE topic = $1 AND operation = $2 AND number > $3 AND after_event < $4 AND status <> 'superseded' ORDER BY number LIMIT ${limit}),
     chain (front, number, place) AS (
-      SELECT number, number, 0 FROM found
+      SELECT number, predecessor, 1 FROM found WHERE predecessor IS NOT NULL
       UNION ALL
       SELECT front, subscriptions.predecessor, place + 1 FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
       WHERE subscriptions.predecessor IS NOT NULL)
+    SELECT number AS front, 0 AS place, found.* FROM found
+    UNION ALL
     SELECT front, place, subscriptions.* FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
     ORDER BY front, place`, topic, operation, cursor, event)
   const found = new Map<number, { front: SubscriptionRecord | undefined, behind: SubscriptionRecord[] }>()
@@ -117,6 +119,7 @@ export async function fanOut (transaction: Transaction, step: FanOutStep): Promi
   await oweEvent(transaction, step.event, step.owed.filter(({ subscription }) => !suspended.has(subscription)), step.now)
   await sql('UPDATE @.subscriptions SET skipped = skipped + 1 WHERE number = ANY ($1)', [...step.skipped, ...suspended])
   const letters = await oweEvent(transaction, step.event, step.failed.map(({ subscription }) => ({ subscription, dueAt: null })), step.now)
+  if (letters.size > 0) await sql('UPDATE @.deliveries SET attempts = attempts + 1 WHERE number = ANY ($1)', [...letters.values()])
   await keepAttempts(transaction, step.failed.flatMap(({ subscription, reason }) => {
     const delivery = letters.get(subscription)
     return delivery === undefined ? [] : [{ delivery, attempt: { at: step.now, durationMs: 0, statusCode: null, answer: reason } }]

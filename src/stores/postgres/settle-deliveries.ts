@@ -85,34 +85,36 @@ async function settlePlain ({ sql, prepared }: Transaction, settlements: Deliver
       status = settled.to_status,
       due_at = CASE WHEN settled.to_status = 'pending' THEN settled.to_due_at END,
       ended_at = CASE WHEN settled.to_status = 'pending' THEN NULL ELSE $5::bigint END,
-      attempts = CASE WHEN settled.moved THEN 0 ELSE deliveries.attempts END
+      attempts = CASE WHEN settled.moved THEN 0 ELSE deliveries.attempts + settled.tries END
     FROM (
-      SELECT number, moved, CASE WHEN to_status = 'delivered' THEN 'delivered' WHEN NOT wanted THEN 'dead' WHEN moved THEN 'pending' ELSE to_status END AS to_status,
+      SELECT number, tries, moved, CASE WHEN to_status = 'delivered' THEN 'delivered' WHEN NOT wanted THEN 'dead' WHEN moved THEN 'pending' ELSE to_status END AS to_status,
         CASE WHEN moved THEN $5::bigint ELSE to_due_at END AS to_due_at
       FROM (
-        SELECT owed.number, asked.to_status, asked.to_due_at, asked.to_status <> 'delivered' AND owed.subscription <> owed.sent_to AS moved,
+        SELECT owed.number, asked.tries, asked.to_status, asked.to_due_at, asked.to_status <> 'delivered' AND owed.subscription <> owed.sent_to AS moved,
           EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = owed.subscription AND subscriptions.status <> 'suspended') AS wanted
-        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::int[]) AS asked (number, to_status, to_due_at, place)
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::int[]) AS asked (number, to_status, to_due_at, tries)
           JOIN @.deliveries AS owed ON owed.number = asked.number) AS looked) AS settled
     WHERE deliveries.number = settled.number
     RETURNING deliveries.number, settled.moved AND deliveries.status = 'pending' AS moved`,
   indexes.map((index) => settlements[index]!.lease.number),
   indexes.map((index) => settlements[index]!.to.status),
   indexes.map((index) => dueAtOf(settlements[index]!, now)),
-  indexes,
+  indexes.map((index) => triesOf(settlements[index]!)),
   now)
   const [rows] = await Promise.all([settling, ...effects])
   const moved = new Set(rows.filter((row) => row.moved === true).map(({ number }) => number))
   return indexes.map((index) => [index, moved.has(settlements[index]!.lease.number) ? 'moved' : 'kept'])
 }
 
+const triesOf = ({ attempt }: DeliverySettlement): number => attempt === undefined ? 0 : 1
 const dueAtOf = ({ to }: DeliverySettlement, now: number): number => to.status === 'pending' ? to.dueAt : now
 
 async function settleOne (transaction: Transaction, settlement: DeliverySettlement, { number, sentTo, job }: Sent, now: number): Promise<DeliveryOutcome> {
   const { sql, change } = transaction
   const { to, subscription: effect } = settlement
-  if (to.status === 'delivered') await sql("UPDATE @.deliveries SET worker = NULL, status = 'delivered', ended_at = $2 WHERE number = $1", number, now)
-  else await sql('UPDATE @.deliveries SET worker = NULL, due_at = $2 WHERE number = $1', number, dueAtOf(settlement, now))
+  const tries = triesOf(settlement)
+  if (to.status === 'delivered') await sql("UPDATE @.deliveries SET worker = NULL, status = 'delivered', ended_at = $2, attempts = attempts + $3 WHERE number = $1", number, now, tries)
+  else await sql('UPDATE @.deliveries SET worker = NULL, due_at = $2, attempts = attempts + $3 WHERE number = $1', number, dueAtOf(settlement, now), tries)
   if (effect === 'confirmed') {
     await confirmSubscription(transaction, sentTo)
     // Nothing more will ever be owed to the subscription of a job.

@@ -16,14 +16,14 @@ export function fanOut (transaction: Transaction, step: FanOutStep): boolean {
   if (changes === 0) return false
   const skip = (subscription: number): unknown => sql('UPDATE subscriptions SET skipped = skipped + 1 WHERE number = ?').run(subscription)
   for (const { subscription, dueAt } of step.owed) {
+    const delivery = owe(transaction, { subscription, event: step.event, now: step.now, dueAt })
     // It may have been suspended since it was looked at.
-    if (sql("SELECT 1 FROM subscriptions WHERE number = ? AND status = 'suspended'").get(subscription) !== undefined) skip(subscription)
-    else owe(transaction, { subscription, event: step.event, now: step.now, dueAt })
+    if (delivery === undefined && readPlace(transaction, subscription).status === 'suspended') skip(subscription)
   }
   for (const subscription of step.skipped) skip(subscription)
   for (const { subscription, reason } of step.failed) {
     const delivery = owe(transaction, { subscription, event: step.event, now: step.now, dueAt: null })
-    if (delivery !== undefined) keepAttempt(transaction, delivery, { at: step.now, durationMs: 0, statusCode: null, answer: reason })
+    if (delivery !== undefined) countAttempt(transaction, delivery, { at: step.now, durationMs: 0, statusCode: null, answer: reason })
   }
   return true
 }
@@ -31,26 +31,20 @@ export function fanOut (transaction: Transaction, step: FanOutStep): boolean {
 interface Owed { subscription: number, event?: number, job?: number, body?: string, now: number, dueAt: number | null }
 
 /**
- * A delivery for a subscription that is still there, dead from the start where `dueAt` is null. An event is owed once:
- * `undefined` when it was.
+ * A delivery for a subscription that is still there, dead from the start where `dueAt` is null; else for one that is not
+ * suspended. An event is owed once: `undefined` when it was, to this or to another version of its workflow, since a save
+ * may come in the midst of a fan-out.
  */
-function owe (transaction: Transaction, { subscription, event, job, body, now, dueAt }: Owed): number | undefined {
-  const { sql } = transaction
-  if (event !== undefined && dueAt !== null && isOwedToVersion(transaction, subscription, event)) return undefined
+function owe ({ sql }: Transaction, { subscription, event, job, body, now, dueAt }: Owed): number | undefined {
   const { changes, lastInsertRowid } = sql(`
     INSERT OR IGNORE INTO deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, event, job, body)
-    SELECT operation, owner, number, created_at, url_hint, host, ?, ?, ?, ?, ?, ?, ? FROM subscriptions WHERE number = ?`
-  ).run(dueAt === null ? 'dead' : 'pending', dueAt, dueAt === null ? now : null, now, event ?? null, job ?? null, body ?? null, subscription)
+    SELECT operation, owner, number, created_at, url_hint, host, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM subscriptions
+    WHERE number = ?1 AND (?3 IS NULL OR (status <> 'suspended' AND (?6 IS NULL OR versionless_digest IS NULL OR NOT EXISTS (
+      SELECT 1 FROM subscriptions AS versions JOIN deliveries ON deliveries.event = ?6 AND deliveries.subscription = versions.number
+      WHERE versions.versionless_digest = subscriptions.versionless_digest AND versions.operation = subscriptions.operation
+        AND versions.owner = subscriptions.owner AND versions.number <> ?1 AND deliveries.status <> 'dead'))))`
+  ).run(subscription, dueAt === null ? 'dead' : 'pending', dueAt, dueAt === null ? now : null, now, event ?? null, job ?? null, body ?? null)
   return changes === 0 ? undefined : Number(lastInsertRowid)
-}
-
-/** Whether another version of its workflow has this event, or is owed it: a save may come in the midst of a fan-out. */
-function isOwedToVersion ({ sql }: Transaction, subscription: number, event: number): boolean {
-  return sql(`
-    SELECT 1 FROM subscriptions JOIN subscriptions AS versions USING (versionless_digest, operation, owner)
-      JOIN deliveries ON deliveries.event = ?2 AND deliveries.subscription = versions.number
-    WHERE subscriptions.number = ?1 AND versions.number <> ?1 AND deliveries.status <> 'dead'`
-  ).get(subscription, event) !== undefined
 }
 
 /** The end of a job is owed to its subscription. A suspended one gets a dead letter, which can be sent when it is resumed. */
@@ -108,29 +102,64 @@ function placesOf ({ sql }: Transaction, request: DeliveryClaimRequest): { opera
   ).all(...claimableValues(request)) as { operation: string, host: string }[]
 }
 
-/** `undefined` when its subscription is gone or suspended: that came while the delivery was under way. */
-export function claimDelivery ({ sql }: Transaction, number: number, now: number, worker: string): ClaimedDelivery | undefined {
-  const row = sql(`
-    SELECT deliveries.*, coalesce(deliveries.body, events.body) AS sent, sealed_url, failing_since,
-      subscriptions.status AS subscription_status
-    FROM deliveries LEFT JOIN subscriptions ON subscriptions.number = subscription LEFT JOIN events ON events.number = event
-    WHERE deliveries.number = ?`
-  ).get(number)!
-  // A superseded one may be owed what its successor does not want.
-  if (row.subscription_status !== 'active' && row.subscription_status !== 'superseded') {
-    sql("UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE number = ?").run(now, number)
-    return undefined
+export function claimDeliveries (transaction: Transaction, request: DeliveryClaimRequest, worker: string): ClaimedDelivery[] {
+  const { sql } = transaction
+  const due = JSON.stringify(findDueDeliveries(transaction, request))
+  // Its subscription is gone, or was suspended: that came while the delivery was under way. A superseded one may be owed
+  // what its successor does not want.
+  sql(`
+    UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ?2 WHERE number IN (SELECT value FROM json_each(?1))
+      AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE subscriptions.number = subscription AND subscriptions.status <> 'suspended')`
+  ).run(due, request.now)
+  sql(`
+    UPDATE deliveries SET due_at = NULL, worker = ?2, claim = claim + 1, sent_to = subscription
+    WHERE number IN (SELECT value FROM json_each(?1)) AND status = 'pending'`
+  ).run(due, worker)
+  const bodies = new Map<number, string>()
+  const bodyOf = (event: number): string => {
+    if (!bodies.has(event)) bodies.set(event, sql('SELECT body FROM events WHERE number = ?').get(event)!.body as string)
+    return bodies.get(event)!
   }
-  sql('UPDATE deliveries SET due_at = NULL, worker = ?, claim = claim + 1, sent_to = subscription WHERE number = ?').run(worker, number)
-  return { ...toDelivery(row), claim: row.claim as number + 1, sealedUrl: row.sealed_url as Uint8Array, body: row.sent as string, failingSince: row.failing_since as number | null }
+  return sql(`
+    SELECT deliveries.*, sealed_url, failing_since FROM json_each(?1) CROSS JOIN deliveries ON deliveries.number = json_each.value
+      JOIN subscriptions ON subscriptions.number = subscription
+    WHERE deliveries.status = 'pending'`
+  ).all(due).map((row) => {
+    const delivery = toDelivery(row)
+    return {
+      ...delivery,
+      claim: row.claim as number,
+      sealedUrl: row.sealed_url as Uint8Array,
+      // What many are owed is one text, however large.
+      body: row.body as string | null ?? bodyOf(delivery.event!),
+      failingSince: row.failing_since as number | null
+    }
+  })
 }
 
-export function settleDelivery (transaction: Transaction, { lease, attempt, to, subscription: effect }: DeliverySettlement, now: number, worker: string): DeliveryOutcome {
+/**
+ * Most answers are a yes of somebody who said nothing else before: nothing changes but the delivery itself. Says whether
+ * this was one; it is settled then.
+ */
+function settleYes (transaction: Transaction, { lease, attempt, to, subscription: effect }: DeliverySettlement, now: number, worker: string): boolean {
+  if (to.status !== 'delivered' || effect !== 'confirmed' || attempt === undefined) return false
+  const { changes } = transaction.sql(`
+    UPDATE deliveries SET worker = NULL, status = 'delivered', ended_at = ?, attempts = attempts + 1 WHERE number = ? AND claim = ? AND worker = ? AND job IS NULL
+      AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE subscriptions.number = sent_to AND (failing_since IS NOT NULL OR predecessor IS NOT NULL))`
+  ).run(now, lease.number, lease.claim, worker)
+  if (changes === 0) return false
+  keepAttempt(transaction, lease.number, attempt)
+  return true
+}
+
+export function settleDelivery (transaction: Transaction, settlement: DeliverySettlement, now: number, worker: string): DeliveryOutcome {
+  if (settleYes(transaction, settlement, now, worker)) return 'kept'
   const { sql } = transaction
+  const { lease, attempt, to, subscription: effect } = settlement
   const delivery = sql('SELECT sent_to, job FROM deliveries WHERE number = ? AND claim = ? AND worker = ?').get(lease.number, lease.claim, worker)
   if (delivery === undefined) return 'lost'
   const subscription = delivery.sent_to as number
-  if (attempt !== undefined) keepAttempt(transaction, lease.number, attempt)
+  if (attempt !== undefined) countAttempt(transaction, lease.number, attempt)
   if (to.status === 'delivered') sql("UPDATE deliveries SET worker = NULL, status = 'delivered', ended_at = ? WHERE number = ?").run(now, lease.number)
   else sql('UPDATE deliveries SET worker = NULL, due_at = ? WHERE number = ?').run(to.status === 'pending' ? to.dueAt : now, lease.number)
   if (effect === 'confirmed') {
@@ -167,7 +196,11 @@ function giveUp (transaction: Transaction, subscription: number, effect: 'suspen
 
 function keepAttempt ({ sql }: Transaction, delivery: number, { at, durationMs, statusCode, answer }: DeliveryAttempt): void {
   sql('INSERT INTO delivery_attempts (delivery, at, duration_ms, status_code, answer) VALUES (?, ?, ?, ?, ?)').run(delivery, at, Math.round(durationMs), statusCode, answer)
-  sql('UPDATE deliveries SET attempts = attempts + 1 WHERE number = ?').run(delivery)
+}
+
+function countAttempt (transaction: Transaction, delivery: number, attempt: DeliveryAttempt): void {
+  keepAttempt(transaction, delivery, attempt)
+  transaction.sql('UPDATE deliveries SET attempts = attempts + 1 WHERE number = ?').run(delivery)
 }
 
 export function listDeliveries ({ sql }: Transaction, filter: DeliveryFilter): DeliveryRecord[] {

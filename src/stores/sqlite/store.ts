@@ -8,7 +8,7 @@ import {
   reportProgress, settleJob, submitJob, sweepJobs
 } from './jobs.ts'
 import {
-  claimDelivery, fanOut, findDueDeliveries, listDeliveries, nextDeliveryDueAt, readAttempts, redeliver, settleDelivery, sweepDeliveries
+  claimDeliveries, fanOut, findDueDeliveries, listDeliveries, nextDeliveryDueAt, readAttempts, redeliver, settleDelivery, sweepDeliveries
 } from './deliveries.ts'
 import { appendEvent, findFanOuts, findSubscribers } from './events.ts'
 import { makeKeyFile, readKeyFile } from './key-file.ts'
@@ -301,9 +301,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
       if (idle !== undefined) return { deliveries: [], nextDueAt: idle }
       return write((transaction) => {
         keepWorker(transaction, worker)
-        const deliveries = findDueDeliveries(transaction, request)
-          .map((number) => claimDelivery(transaction, number, request.now, worker))
-          .filter((delivery) => delivery !== undefined)
+        const deliveries = claimDeliveries(transaction, request, worker)
         return { deliveries, nextDueAt: nextDeliveryDueAt(transaction, request) }
       })
     },
