@@ -70,28 +70,32 @@ async function main (): Promise<void> {
   const tell = (text: string): void => { console.error(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}`) }
   const machine = describeMachine(path('fdatasync'))
   for (const line of machine) tell(line)
-  const lines: Line[] = []
+  const chosen = wanted === undefined ? rows : known.filter(({ name }) => wanted.includes(name))
+  const linesOf = new Map<Row, Line[]>()
   try {
-    for (const row of wanted === undefined ? rows : known.filter(({ name }) => wanted.includes(name))) {
+    const measure = async (row: Row): Promise<void> => {
       tell(`row ${row.name}: ${row.about}`)
       const bench: Bench = {
         seconds,
         rounds,
         quick: values.quick,
         sized: (full, quick) => values.quick ? quick : full,
-        progress: (text) => { tell(`  ${text}`) },
+        progress: (text) => { tell(`  ${row.name}: ${text}`) },
         path,
         postgres: servers.postgres,
         redis: servers.redis
       }
       const measured = await row.run(bench)
-      lines.push(...measured)
-      for (const line of measured) tell(`  ${describe(line)}`)
+      linesOf.set(row, measured)
+      for (const line of measured) tell(`  ${row.name}: ${describe(line)}`)
     }
+    for (const row of chosen.filter(({ isUntimed }) => isUntimed !== true)) await measure(row)
+    await Promise.all(chosen.filter(({ isUntimed }) => isUntimed === true).map(measure))
   } finally {
     await servers.stop()
     rmSync(folder, { recursive: true, force: true })
   }
+  const lines = chosen.flatMap((row) => linesOf.get(row) ?? [])
   const minutes = ((performance.now() - began) / 60_000).toFixed(1)
   if (values.json) console.log(JSON.stringify({ machine, minutes, quick: values.quick, lines }, null, 2))
   else console.log(tableOf(lines, machine, minutes, values.quick))

@@ -33,6 +33,8 @@ export interface Row {
   /** How `--only` names it. */
   name: string
   about: string
+  /** Nothing of it is a matter of time: it is measured beside others of the kind. */
+  isUntimed?: true
   run (bench: Bench): Promise<Line[]>
 }
 

@@ -1,4 +1,4 @@
-import { accept, compare, interleave, poll } from '../measure.ts'
+import { accept, compare, interleave, poll, startOrders } from '../measure.ts'
 import { lineOf, type Bench, type Line, type Row } from '../row.ts'
 import { startSubject, type Subject } from '../subjects/subject.ts'
 import { concurrency, startCallbacks } from './callbacks.ts'
@@ -24,10 +24,10 @@ function linesOf ({ measured, beside, unit, target }: Limit, values: Record<'our
 /** Not part of the table: where a target is missed, how far one could get at all. */
 export const byHand: Row = {
   name: 'hand',
-  about: 'the least that keeps the promises of rows 1a, 3, 5b, 7 and 8, written by hand',
+  about: 'the least that keeps the promises of rows 1a, 2, 3, 5b, 7 and 8, written by hand',
   async run (bench) {
     const lines: Line[] = []
-    for (const measure of [acceptByHand, triggerByHand, acceptOnPostgresByHand, drainByHand, callbacksByHand]) lines.push(...await measure(bench))
+    for (const measure of [acceptByHand, pollByHand, triggerByHand, acceptOnPostgresByHand, drainByHand, callbacksByHand]) lines.push(...await measure(bench))
     return lines
   }
 }
@@ -52,6 +52,25 @@ async function acceptByHand ({ seconds, rounds, path, progress }: Bench): Promis
   }
 }
 
+async function pollByHand ({ seconds, rounds, sized, path, progress }: Bench): Promise<Line[]> {
+  const count = sized(10_000, 200)
+  const ours = await startSubject('logic-apps.ts', { file: path('poll.db') })
+  const hand = await startSubject('by-hand.ts', { file: path('hand.db') })
+  const paths = await startOrders(ours, count)
+  const bare = await startSubject('bare.ts', { replies: await Promise.all([paths[0]!, paths[1]!].map((known) => replyOf(ours.origin + known))) })
+  try {
+    const handPaths = await hand.call<string[]>('jobPaths', count)
+    const values = await interleave(rounds, {
+      ours: () => poll(ours.origin, paths, seconds),
+      hand: () => poll(hand.origin, handPaths, seconds),
+      peer: () => poll(bare.origin, paths.map((_, index) => `/replies/${index}`), seconds)
+    }, progress)
+    return linesOf({ measured: `poll of ${count} jobs, embedded`, beside: 'bare route, same headers and body', unit: 'req/s', target: 0.9 }, values)
+  } finally {
+    await stopAll([ours, hand, bare])
+  }
+}
+
 async function triggerByHand ({ seconds, rounds, path, progress }: Bench): Promise<Line[]> {
   const ours = await startSubject('logic-apps.ts', { file: path('triggers.db') })
   const hand = await startSubject('by-hand.ts', { file: path('hand.db') })
@@ -61,10 +80,10 @@ async function triggerByHand ({ seconds, rounds, path, progress }: Bench): Promi
   const bare = await startSubject('bare.ts', { replies: [await replyOf(url)] })
   try {
     const many = (one: string): string[] => Array.from({ length: 50 }, () => one)
-    const pollPath = await hand.call<string>('pollPath')
+    const triggerPath = await hand.call<string>('triggerPath')
     const values = await interleave(rounds, {
       ours: () => poll(ours.origin, many(url.slice(ours.origin.length)), seconds),
-      hand: () => poll(hand.origin, many(pollPath), seconds),
+      hand: () => poll(hand.origin, many(triggerPath), seconds),
       peer: () => poll(bare.origin, many('/replies/0'), seconds)
     }, progress)
     return linesOf({ measured: 'trigger poll, nothing new', beside: 'bare route, same body', unit: 'req/s', target: 0.85 }, values)

@@ -17,6 +17,7 @@ function sizeOf (folder: string): number {
 export const footprint: Row = {
   name: '13',
   about: 'footprint: npm pack, and what an installation adds to an app with fastify and typebox',
+  isUntimed: true,
   async run ({ quick, path, progress }) {
     const folder = path('footprint')
     mkdirSync(folder, { recursive: true })

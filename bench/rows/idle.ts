@@ -7,6 +7,7 @@ import { startSubject } from '../subjects/subject.ts'
 export const idle: Row = {
   name: '12',
   about: 'idle: statements while nothing happens',
+  isUntimed: true,
   async run ({ sized, path, postgres, progress }) {
     const seconds = sized(30, 2)
     const { url, newSchema } = await postgres()

@@ -17,6 +17,7 @@ import { serve } from './subject.ts'
 /** Each resolves when what it was given is on disk. */
 interface Tables {
   addOrders (inputs: string[]): Promise<number[]>
+  findOrders (numbers: number[]): Promise<{ status: string, result: string | null }[]>
   /** Marks orders as running. */
   takeOrders (limit: number): Promise<{ number: number, input: string }[]>
   endOrders (numbers: number[]): Promise<unknown>
@@ -39,6 +40,7 @@ function openSqlite (file: string): Tables {
   const statements = {
     addOrder: database.prepare("INSERT INTO orders (status, input) VALUES ('queued', ?)"),
     take: database.prepare("UPDATE orders SET status = 'running' WHERE number IN (SELECT number FROM orders WHERE status = 'queued' ORDER BY number LIMIT ?) RETURNING number, input"),
+    find: database.prepare('SELECT status, result FROM orders WHERE number = ?'),
     end: database.prepare("UPDATE orders SET status = 'succeeded', result = '{\"ok\":true}' WHERE number = ?"),
     addCallback: database.prepare("INSERT INTO callbacks (status, url) VALUES ('pending', ?)"),
     endCallback: database.prepare("UPDATE callbacks SET status = 'delivered' WHERE number = ?"),
@@ -54,6 +56,7 @@ function openSqlite (file: string): Tables {
     write(() => values.map((value) => Number(statements[statement].run(value).lastInsertRowid)))
   return {
     addOrders: (inputs) => all('addOrder', inputs),
+    findOrders: async (numbers) => numbers.map((number) => statements.find.get(number) as { status: string, result: string | null }),
     takeOrders: (limit) => write(() => statements.take.all(limit) as { number: number, input: string }[]),
     endOrders: (numbers) => all('end', numbers),
     addCallbacks: (urls) => all('addCallback', urls),
@@ -73,6 +76,7 @@ async function openPostgres (url: string, name: string): Promise<Tables> {
   const numbers = async (statement: string, text: string, value: unknown): Promise<number[]> => (await ask<{ number: string }>(statement, text, value)).map(({ number }) => Number(number))
   return {
     addOrders: (inputs) => numbers('add', "INSERT INTO orders (status, input) SELECT 'queued', unnest($1::text[]) RETURNING number", inputs),
+    findOrders: () => { throw new Error('not measured') },
     takeOrders: (limit) => ask('take', "UPDATE orders SET status = 'running' WHERE number IN (SELECT number FROM orders WHERE status = 'queued' ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING number, input", limit),
     endOrders: (ended) => ask('end', "UPDATE orders SET status = 'succeeded', result = '{\"ok\":true}' WHERE number = ANY ($1::bigint[])", ended),
     addCallbacks: (urls) => numbers('add callbacks', "INSERT INTO callbacks (status, url) SELECT 'pending', unnest($1::text[]) RETURNING number", urls),
@@ -97,10 +101,24 @@ await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url
     return reply.send({ id: String(number), status: 'Running' })
   })
 
+  const isGenuine = (text: string, signature = ''): boolean => signature.length === 22 && timingSafeEqual(Buffer.from(signature), Buffer.from(mac(text)))
+
+  const findOrder = createBatcher(tables.findOrders)
+  app.get('/orders/jobs/:token', { schema: { params: Type.Object({ token: Type.String() }) } }, async (request, reply) => {
+    const { token } = request.params
+    const [number, signature] = token.split('.') as [string, string | undefined]
+    if (!isGenuine(number, signature)) return reply.code(404).send({})
+    const { status, result } = await findOrder(Number(number))
+    reply.header('cache-control', 'no-store')
+    if (result !== null) return reply.type('application/json; charset=utf-8').serializer((text: unknown) => text as string).send(result)
+    reply.code(202).headers({ location: `${base}/orders/jobs/${token}`, 'retry-after': '15', 'operation-location': `${base}/orders/operations/${token}` })
+    return reply.send({ id: number, status })
+  })
+
   const lastEvent = createBatcher(tables.lastEvents)
   app.get('/readings', { schema: { querystring: Type.Object({ state: Type.String() }) } }, async (request, reply) => {
-    const [number, signature] = request.query.state.split('.') as [string, string]
-    if (!timingSafeEqual(Buffer.from(signature), Buffer.from(mac(number)))) return reply.code(400).send({})
+    const [number, signature] = request.query.state.split('.') as [string, string | undefined]
+    if (!isGenuine(number, signature)) return reply.code(400).send({})
     if (await lastEvent(Number(number)) > Number(number)) return reply.code(500).send({})
     return reply.code(202).headers({ location: `${base}${request.url}`, 'retry-after': '15', 'cache-control': 'no-store' }).send()
   })
@@ -109,7 +127,13 @@ await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url
     app,
     close: () => tables.close(),
     methods: {
-      pollPath: () => `/readings?state=1.${mac('1')}`,
+      triggerPath: () => `/readings?state=1.${mac('1')}`,
+      /** Every other one has ended. */
+      async jobPaths (count: number) {
+        const numbers = await tables.addOrders(Array.from({ length: count }, () => JSON.stringify(newOrder())))
+        await tables.endOrders(numbers.filter((_, index) => index % 2 === 0))
+        return numbers.map((number) => `/orders/jobs/${number}.${mac(String(number))}`)
+      },
       async prepareQueued (count: number) { for (let made = 0; made < count; made += 1000) await tables.addOrders(Array.from({ length: 1000 }, () => JSON.stringify(newOrder()))) },
       /** Two groups of 500 at a time, and a call for each of them. */
       async drain () {
