@@ -7,10 +7,11 @@ import { createBatcher } from './batch.ts'
 import { createClaimLoop } from './claim-loop.ts'
 import { waitAtMost, type Clock } from './clock.ts'
 import { createJob, readRequest, type JobRequest } from './job.ts'
+import { createEarlyStart, type EarlyStart } from './early-start.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
 import { createSettler } from './settler.ts'
-import type { ClaimedJob, ClaimRequest, Lease, NewJob, ProgressReport, Settlement, Store, SubmitOutcome, Transition } from './store.ts'
+import type { ClaimedJob, ClaimRequest, Lease, NewJob, ProgressReport, Settlement, Store, Transition } from './store.ts'
 
 /** A worker that was silent for so long has lost its jobs. With the two intervals below it keeps the promise of 30 s. */
 export const leaseMs = 15_000
@@ -40,7 +41,7 @@ export interface JobRunner {
   /** There may be work. */
   wake (): void
   /** Submits jobs, and begins at once with those that there is room for, where none waits before them. */
-  submit (jobs: NewJob[], limits: { maxQueued: number }): Promise<SubmitOutcome[]>
+  submit: EarlyStart['submit']
   /** Another process wrote: there may be work, and a lease may be gone. */
   storeChanged (): void
   /** The job ended or belongs to another now: its handler may stop. */
@@ -69,8 +70,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   const report = createBatcher((reports: ProgressReport[]) => store.progress(reports))
   const loops = createLoops(clock, log)
   const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'work', pollMs, claimOnce)
-  /** Jobs that are submitted with a place kept for each of them, and how many of which operation. */
-  const beginning = new Map<Promise<void>, ClaimRequest['operations']>()
+  const earlyStart = createEarlyStart({ store, placesFor, begin, wake })
   let accepting = false
   let firstOperation = 0
   let claiming = false
@@ -91,23 +91,25 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       limit -= count
     }
     for (const { operation } of active.values()) take(operation.operationId, 1)
-    for (const kept of beginning.values()) for (const { operation, limit } of kept) take(operation, limit)
+    for (const { operation, limit } of earlyStart.kept()) take(operation, limit)
     const all = [...operations.values()].map(({ operationId, concurrency }) => ({ operation: operationId, limit: concurrency - (running.get(operationId) ?? 0) }))
     return { operations: [...all.slice(firstOperation), ...all.slice(0, firstOperation)].filter(({ limit }) => limit > 0), limit }
   }
 
   async function claimOnce (): Promise<boolean> {
     const { operations: wanted, limit } = room()
+    nothingWaits = false
     // When there is none, the end of an attempt wakes us.
     if (!accepting || limit <= 0 || wanted.length === 0) return false
     // Only where a claim follows: moved on in rounds without room too, the same operation could come first for ever.
     firstOperation = (firstOperation + 1) % operations.size
+    // Unless one of it is heard of meanwhile.
     nothingWaits = wanted.length === operations.size
     claiming = true
     try {
-      const { jobs, nextDueAt } = await store.claim({ operations: wanted, limit, now: clock.now() })
+      const { jobs, nextDueAt, waits = false } = await store.claim({ operations: wanted, limit, now: clock.now() })
       for (const job of jobs) begin(job)
-      if (jobs.length > 0) nothingWaits = false
+      if (jobs.length > 0 || waits) nothingWaits = false
       if (accepting && nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
       return jobs.length > 0
     } catch (error) {
@@ -128,38 +130,6 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       .filter(({ limit }) => limit > 0)
     const limit = places.reduce((sum, { limit }) => sum + limit, 0)
     return limit === 0 || limit > free.limit ? undefined : { operations: places, limit, now: clock.now() }
-  }
-
-  async function submit (jobs: NewJob[], limits: { maxQueued: number }): Promise<SubmitOutcome[]> {
-    const places = placesFor(jobs)
-    if (places === undefined) {
-      const outcomes = await store.submit(jobs, limits)
-      if (outcomes.some(({ outcome }) => outcome === 'accepted')) wake()
-      return outcomes
-    }
-    let resolve = (): void => {}
-    const begun = new Promise<void>((_resolve) => { resolve = _resolve })
-    beginning.set(begun, places.operations)
-    const finish = (jobs: ClaimedJob[]): void => {
-      beginning.delete(begun)
-      for (const job of jobs) begin(job)
-      resolve()
-    }
-    try {
-      const outcomes = await store.submit(jobs, { ...limits, begin: places })
-      const given = outcomes.flatMap((answer, index): ClaimedJob[] =>
-        answer.outcome === 'accepted' && answer.job.status === 'running' ? [{ ...answer.job, input: jobs[index]!.input, due: 'run' }] : [])
-      // The answers first: handlers take their time.
-      if (given.length > 0) setImmediate(finish, given)
-      else finish([])
-      if (outcomes.some((answer) => answer.outcome === 'accepted' && answer.job.status === 'queued')) wake()
-      return outcomes
-    } catch (error) {
-      finish([])
-      // What was accepted all the same, and given to us, comes with a claim.
-      wake()
-      throw error
-    }
   }
 
   function begin (job: ClaimedJob): void {
@@ -276,7 +246,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
   return {
     wake,
-    submit,
+    submit: earlyStart.submit,
 
     storeChanged () {
       wake()
@@ -301,7 +271,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       accepting = false
       loops.stop('poll', 'due', 'recover', 'sweep')
       // A claim under way may still bring jobs.
-      await Promise.all([stopClaiming(), ...beginning.keys()])
+      await Promise.all([stopClaiming(), earlyStart.begun()])
       const attempts = [...active.values()]
       const drained = Promise.all(attempts.map(({ done }) => done))
       if (attempts.length > 0) {

@@ -101,6 +101,8 @@ export interface ClaimResult {
   jobs: ClaimedJob[]
   /** When the next job of these operations that waits for a time is due, if any does. What is due already does not count. */
   nextDueAt: number | null
+  /** Whether some are due that could not be handed out now: others have their rows, or as many run as may in all processes. */
+  waits?: boolean
 }
 
 /**
@@ -170,11 +172,11 @@ export interface Store {
   close (): Promise<void>
 
   /**
-   * Accepts all jobs in one commit, each `queued` and due at once. Outcomes stand in the order of the jobs; repeats
+   * Accepts all jobs in one commit, `queued` and due at once. Outcomes stand in the order of the jobs; repeats
    * are recognised within the call too, and are answered even when the queue is full. `maxQueued` may be overrun
    * shortly where several processes submit.
    *
-   * Jobs that there is room for in `begin` may be given to this process in the same commit, as if it had claimed them:
+   * Those that there is room for in `begin` may be given to this process in the same commit, as if it had claimed them:
    * such a one is accepted as `running`, the first attempt, with a lease of this process. A store need not.
    */
   submit (jobs: NewJob[], limits: { maxQueued: number, begin?: ClaimRequest | undefined }): Promise<SubmitOutcome[]>

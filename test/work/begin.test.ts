@@ -133,3 +133,54 @@ test('a retry that comes due is looked for, although nothing waited before', asy
   })
   t.ok(worker.clock.monotonic() < 5000, 'before the next poll')
 })
+
+test('what the store could not hand out is looked for as soon as a place is free, not at the next poll', async (t) => {
+  const inner = sqliteStore({ file: ':memory:' })
+  let running = 0
+  // As with a limit for all replicas together.
+  const store = createFailingStore({
+    ...inner,
+    async claim (request) {
+      if (running > 0) return { jobs: [], nextDueAt: null, waits: true }
+      const result = await inner.claim({ ...request, limit: 1 })
+      running += result.jobs.length
+      return result
+    },
+    async settle (settlements) {
+      const held = await inner.settle(settlements)
+      running -= settlements.length
+      return held
+    }
+  })
+  const oven = createOven()
+  const worker = await createWorker(t, { Bake: oven.handler }, { store })
+  await until(() => store.calls('claim') > 0)
+  const began = worker.clock.monotonic()
+  for (const input of [1, 2, 3]) await worker.accept('Bake', input)
+  for (const count of [1, 2, 3]) {
+    await until(() => oven.started.length === count)
+    // Whoever looks meanwhile is told that two wait for the one.
+    await worker.runner.storeChanged()
+    await worker.clock.advance(0)
+    oven.next()
+  }
+  t.same(oven.started, [1, 2, 3])
+  t.equal(worker.clock.monotonic(), began)
+})
+
+test('where a look had no room, what is submitted next does not overtake what may wait', async (t) => {
+  const { store, counts } = createBeginningStore()
+  const oven = createOven()
+  const worker = await createWorker(t, { Bake: oven.handler }, { store, concurrency: 1 })
+  await until(() => store.calls('claim') > 0)
+  await worker.accept('Bake', 'first')
+  await until(() => oven.started.length === 1)
+  // Of another process, whose news was lost.
+  await store.submit([{ operation: 'Bake', owner: 'default', input: JSON.stringify({ input: 'theirs', params: {}, query: {}, tracking: {} }), createdAt: worker.clock.now() }], { maxQueued: 10 })
+  // Time for the poll, which finds no room.
+  await worker.clock.advance(6000)
+  oven.next()
+  await until(() => oven.started.length === 2)
+  t.same(oven.started, ['first', 'theirs'])
+  t.equal(counts.given, 1)
+})

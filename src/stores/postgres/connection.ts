@@ -27,7 +27,8 @@ export interface Transaction extends Statements {
   tell (): void
   /**
    * So many more statements, and COMMIT goes out with the last of them, in its round trip: none of them may need the
-   * answer of another. One that fails turns the COMMIT into a ROLLBACK.
+   * answer of another. One that the server refuses turns the COMMIT into a ROLLBACK. What is only then found wrong with
+   * an answer is so of what is committed.
    */
   commitWith (statements: number): void
   /** Several statements without values. */
@@ -236,7 +237,8 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
       } catch (thrown) {
         over = true
         const { error } = failure ?? { error: thrown }
-        // A COMMIT that was answered has ended the transaction, one way or the other. One that was not reached, or was given up because of the NOTIFY before it, has not.
+        // A COMMIT that was answered has ended the transaction, one way or the other. One that was not reached, or was
+        // given up because of the NOTIFY before it, has not.
         const isEnded = await committed === true
         // On a lost connection the server rolls back by itself.
         if (!isEnded && !isLost(error)) await runFor(client, { text: 'ROLLBACK' })

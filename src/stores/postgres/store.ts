@@ -110,19 +110,22 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   /** Resolves to `undefined`, with nothing done, where this is no time to begin any. */
   async function submitAndBegin (request: ClaimRequest, accept: (beginning: Beginning) => Promise<SubmitOutcome[]>): Promise<SubmitOutcome[] | undefined> {
     const { host: { clock } } = now()
+    const { now: startedAt, limit } = request
     // Of those that are limited in all replicas together a claim has to count first.
     const limits = new Map(request.operations.filter(({ operation }) => !settings.concurrency.has(operation)).map(({ operation, limit }) => [operation, limit]))
     const at = clock.monotonic()
-    // All that begin at the same time may hold the row, but only one of them may change it.
+    // Many may hold the row at the same time; those that change it wait for each other.
     const isRecent = at - shownAt < showMs
+    let isChanged = false
     const show = async (transaction: Transaction): Promise<boolean> => {
       if (isRecent) return await holdWorker(transaction, worker)
       await keepWorker(transaction, worker)
+      isChanged = true
       return true
     }
     try {
-      const outcomes = await heldJobs.claimAlong(() => accept({ worker, now: request.now, limits, show }), (outcomes) => outcomes.flatMap(begunOf))
-      if (!isRecent && outcomes !== undefined) shownAt = at
+      const outcomes = await heldJobs.claimAlong(() => accept({ worker, startedAt, limits, limit, show }), (outcomes) => outcomes.flatMap(begunOf))
+      if (isChanged) shownAt = at
       return outcomes
     } catch (error) {
       if (!(error instanceof WorkerGoneError)) throw error
@@ -162,7 +165,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     list: async (filter) => await listJobs(reads, filter),
 
     async claim (request) {
-      const { tickets } = now()
+      const { tickets, host: { log } } = now()
       const free = async (known: Claimed[]): Promise<void> => {
         if (await giveBack(now(), 'jobs', (transaction) => giveBackJobs(transaction, tickets, worker, known)) > 0) queueLimit.forget()
       }
@@ -172,8 +175,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         await tickets.prepare(due.map(({ operation }) => operation))
         const { jobs, useless } = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
         queueLimit.forget()
-        if (useless.length > 0) await write((transaction) => sortOut(transaction, tickets, useless))
-        return { jobs, nextDueAt }
+        // What was claimed is claimed, whatever becomes of this: such tickets come round again.
+        if (useless.length > 0) await write((transaction) => sortOut(transaction, tickets, useless)).catch((error: unknown) => { log.warn({ err: error }, 'tickets without work could not be removed') })
+        return { jobs, nextDueAt, ...(jobs.length === 0 ? { waits: true } : {}) }
       }, ({ jobs }) => jobs.map(fenceOf))
     },
 

@@ -11,15 +11,24 @@ interface Accepted { ticket: string, record: JobRecord }
 /** Jobs that a replica works on from the start: they have no ticket until they wait for another attempt. */
 export interface Beginning {
   worker: string
-  now: number
-  /** How many of each operation. */
+  startedAt: number
+  /** How many of each operation, and of all of them. */
   limits: ReadonlyMap<string, number>
+  limit: number
   /** Makes sure that the others see the worker until the commit, and afterwards what it has. Resolves to whether they do. */
   show: (transaction: Transaction) => Promise<boolean>
 }
 
 /** The others took the worker for dead: what it would begin now, nobody would take from it if it died. */
 export class WorkerGoneError extends Error { override readonly name = 'WorkerGoneError' }
+
+/** A key was taken when a job was inserted, and by nobody when it was asked whose it is: to be tried again. */
+class KeyFreedError extends Error {
+  override readonly name = 'KeyFreedError'
+  readonly severity = 'ERROR'
+  /** As PostgreSQL itself tells of what others have changed. */
+  readonly code = '40001'
+}
 
 /** @param room How many more may be queued. */
 export async function submitJobs (transaction: Transaction, tickets: Tickets, jobs: NewJob[], room: number, beginning?: Beginning): Promise<SubmitOutcome[]> {
@@ -51,6 +60,7 @@ export async function submitJobs (transaction: Transaction, tickets: Tickets, jo
     const record = accepted.get(index)?.record
     const first = idempotency === undefined ? undefined : known.get(idempotency.key)
     if (record !== undefined) outcomes.push({ outcome: 'accepted', job: record })
+    else if (first === undefined && accepted.has(index)) throw new KeyFreedError('the job that had this key was swept just now')
     else if (first === undefined) outcomes.push({ outcome: 'full' })
     else if (first.fingerprint !== idempotency!.fingerprint) outcomes.push({ outcome: 'conflict' })
     else {
@@ -89,25 +99,28 @@ async function insertJobs (transaction: Transaction, jobs: NewJob[], beginning: 
   jobs.map(({ input }) => input),
   begins,
   beginning?.worker ?? null,
-  beginning?.now ?? null)
+  beginning?.startedAt ?? null)
   // In their round trip, and behind them: the row of the worker is held for as short as may be.
-  const showing = beginning === undefined ? true : beginning.show(transaction)
+  const showing = beginning === undefined || !begins.includes(true) ? true : beginning.show(transaction)
   const [rows, isShown] = await Promise.all([inserting, showing])
   if (!isShown) throw new WorkerGoneError('the others took this worker for dead')
   const numbers = new Map(rows.map(({ number, ticket }) => [ticket as string, number as number]))
   return jobs.map((job, index) => {
     const ticket = ids[index]!
     const number = numbers.get(ticket)
-    return number === undefined ? undefined : { ticket, record: newRecord(job, number, begins[index] ? beginning!.now : null) }
+    return number === undefined ? undefined : { ticket, record: newRecord(job, number, begins[index] ? beginning!.startedAt : null) }
   })
 }
 
 function chooseBeginning (jobs: NewJob[], beginning: Beginning | undefined): boolean[] {
-  const left = new Map(beginning?.limits)
+  const leftOf = new Map(beginning?.limits)
+  let left = beginning?.limit ?? 0
   return jobs.map(({ operation }) => {
-    const room = left.get(operation) ?? 0
-    left.set(operation, room - 1)
-    return room > 0
+    const room = Math.min(leftOf.get(operation) ?? 0, left)
+    if (room <= 0) return false
+    leftOf.set(operation, room - 1)
+    left--
+    return true
   })
 }
 

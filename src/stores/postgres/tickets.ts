@@ -72,7 +72,7 @@ export function createTickets (database: BossDatabase, schema: string, migrate: 
         data: { job: number },
         priority: waited ? 1 : 0
       })), { ...preparedDb(transaction), returnId: true })
-      // It skips in silence what it has already.
+      // It skips in silence what it has already: never one of these, which are random.
       if (ids?.length !== group.length) throw new Error(`pg-boss took ${ids?.length ?? 0} of ${group.length} tickets for ${queue}`)
     })
   }

@@ -286,7 +286,8 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
       return connection.read((transaction) => {
         const pages = readLog(transaction, requests)
         if (nothingNew.size >= maxNothingNew) nothingNew.clear()
-        for (const [index, page] of pages.entries()) if (page.entries.length === 0) nothingNew.set(keys[index]!, page)
+        // A request with a time is another one each time.
+        for (const [index, page] of pages.entries()) if (page.entries.length === 0 && requests[index]!.notBefore === undefined) nothingNew.set(keys[index]!, page)
         return pages
       })
     },

@@ -200,6 +200,13 @@ export const submitCases = [
     assert.deepEqual(again.map(({ number, attempt, failures }) => ({ number, attempt, failures })), begun.slice(0, 1).map(({ number }) => ({ number, attempt: 2, failures: 1 })))
   }),
 
+  alone('no more begin in all than there is room for', async ({ open }) => {
+    const { store } = await open()
+    const begin = { operations: [{ operation: 'Bake', limit: 2 }, { operation: 'Decorate', limit: 2 }], limit: 3, now: start }
+    const jobs = ['Bake', 'Bake', 'Bake', 'Decorate', 'Decorate'].map((operation) => newJob({ operation }))
+    const begun = (await store.submit(jobs, { maxQueued: plenty, begin })).filter((outcome) => jobOf(outcome)!.status === 'running')
+    assert.ok(begun.length <= 3)
+  }),
   alone('a repeated start does not begin, whatever room there is', async ({ open }) => {
     const { store } = await open()
     const [first] = await accept(store, key('known'))
