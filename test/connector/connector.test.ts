@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger'
 import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
 import { test } from 'tap'
-import { dynamicValues } from '../../src/connector/index.ts'
+import { dynamicValues, type SwaggerSchema } from '../../src/connector/index.ts'
 import { fastifyLogicApps } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createApp, createServer } from '../helpers/app.ts'
@@ -221,6 +221,19 @@ test('an API key of the connection is no input, whatever the case of its header 
   t.match(document, { securityDefinitions: { key: { name: 'X-API-Key' } }, security: [{ key: [] }], tags: [{ name: 'cakes' }], 'x-own': 1 })
   t.equal(parameterOf(document, 'ListFlavours', 'x-other').in, 'header')
   t.equal(operationOf(document, 'ListFlavours').parameters!.length, 1)
+})
+
+test('a schema has any name, those of every object as well', async (t) => {
+  const { app } = await createApp(t)
+  // Fastify's own compilers know no schema of such a name, those of a host may.
+  app.setValidatorCompiler(() => () => true)
+  for (const $id of ['constructor', '__proto__']) {
+    app.post(`/${$id}`, { config: { logicApps: true }, schema: { operationId: `Make_${$id}`, body: { $id, type: 'object', properties: { name: { type: 'string' }, kid: { $ref: '#' } } } } }, () => '')
+  }
+  await documentOf(t, app)
+  const { definitions } = (await app.inject('/connector/swagger.json')).json<{ definitions: Record<string, SwaggerSchema> }>()
+  t.same(Object.keys(definitions), ['constructor', '__proto__'])
+  for (const [name, definition] of Object.entries(definitions)) t.same(definition.properties, { name: { type: 'string' }, kid: { $ref: `#/definitions/${name}` } })
 })
 
 test('schemas of another kind are made JSON Schema by toJsonSchema, or fail the boot', async (t) => {
