@@ -139,6 +139,8 @@ test('paths are written as Swagger has them: parameters in braces, without their
     '/shops/:shop/cakes/:cake': '/shops/{shop}/cakes/{cake}',
     '/days/:day(^\\d{4}$)-:part.json': '/days/{day}-{part}.json',
     '/nested/:size(^((a|b):c\\))$)/end': '/nested/{size}/end',
+    '/stars/:count(^\\d*$)': '/stars/{count}',
+    '/either/:kind(^(?:7|b)$)': '/either/{kind}',
     '/cakes/:id::eat': '/cakes/{id}:eat',
     '/cakes::count': '/cakes:count'
   }
@@ -152,6 +154,8 @@ test('what would break flows fails the boot with one error that lists all faults
   const { app } = await createApp(t)
   app.get('/files/*', { config: { logicApps: true }, schema: { operationId: 'Wild' } }, () => '')
   app.get('/maybe/:part?', { config: { logicApps: true }, schema: { operationId: 'Maybe' } }, () => '')
+  app.get('/files/:count(^\\d*$)/*', { config: { logicApps: true }, schema: { operationId: 'WildBehind' } }, () => '')
+  app.get('/maybe/:count(^\\d?$)/:part?', { config: { logicApps: true }, schema: { operationId: 'MaybeBehind' } }, () => '')
   app.post('/big', { config: { logicApps: true }, schema: { operationId: 'Big', querystring: { type: 'object', properties: { connectionId: { type: 'string' } } } } }, () => '')
   app.post('/record', { config: { logicApps: true }, schema: { operationId: 'Record', querystring: { type: 'object', additionalProperties: { type: 'string' } }, headers: { type: 'array' } } }, () => '')
   app.post('/menu', { config: { logicApps: true }, schema: { operationId: 'Menu', body: Type.Object({ flavour: Type.String(dynamicValues({ operationId: 'Nobody', value: 'id' })) }) } }, () => '')
@@ -167,6 +171,8 @@ test('what would break flows fails the boot with one error that lists all faults
   for (const line of [
     /Wild GET \/files\/\*: has a wildcard.*: name the parts.*\(conversion\)/,
     /Maybe GET .*optional parameter/,
+    /WildBehind GET \/files\/:count.*has a wildcard/,
+    /MaybeBehind GET \/maybe\/:count.*optional parameter/,
     /Big .*connectionId.*\(parameter-connection-id\)/,
     /Record querystring: takes parameters of any name/,
     /Record headers: is no object/,
