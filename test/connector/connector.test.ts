@@ -3,7 +3,8 @@ import swagger from '@fastify/swagger'
 import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
 import { test } from 'tap'
-import { dynamicValues } from '../../src/connector/index.ts'
+import { namesIn } from '../../src/connector/document/path.ts'
+import { dynamicValues, type SwaggerSchema } from '../../src/connector/index.ts'
 import { fastifyLogicApps } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createApp, createServer } from '../helpers/app.ts'
@@ -133,25 +134,49 @@ for (const order of ['before', 'after']) {
   })
 }
 
-test('paths are written as Swagger has them: parameters in braces, without their patterns, and a doubled colon once', async (t) => {
+test('paths are written as Swagger has them: parameters in braces, under the names that Fastify gives them, without their patterns', async (t) => {
   const { app } = await createApp(t)
   const urls = {
     '/shops/:shop/cakes/:cake': '/shops/{shop}/cakes/{cake}',
-    '/days/:day(^\\d{4}$)-:part.json': '/days/{day}-{part}.json',
-    '/nested/:size(^((a|b):c\\))$)/end': '/nested/{size}/end',
-    '/cakes/:id::eat': '/cakes/{id}:eat',
-    '/cakes::count': '/cakes:count'
+    '/days/:day(^\\d{1,4}$)-:part.json': '/days/{day}-{part}.json',
+    '/nested/:size(^(?:(?:7|b)(?::c)?|c\\))$)/end': '/nested/{size}/end',
+    '/stars/:count(^\\d*$)': '/stars/{count}',
+    '/either/:kind(^(?:7|b)$)': '/either/{kind}',
+    // A name goes on up to one of ( - . /
+    '/verb/:id::eat': '/verb/{id::eat}',
+    '/pair/:a:b': '/pair/{a:b}',
+    '/colons/:a:::b': '/colons/{a:::b}',
+    '/dollar/:user$id': '/dollar/{user$id}',
+    '/letters/:naïve': '/letters/{naïve}',
+    '/at/:id@x': '/at/{id@x}',
+    // Two colons are one outside of names.
+    '/static::count': '/static:count',
+    '/static/::count': '/static/:count',
+    '/static:::count': '/static:{count}',
+    '/pattern/:id(^\\d+$)::eat': '/pattern/{id}:eat',
+    '/pattern/:id(^\\d+$):part': '/pattern/{id}{part}',
+    '/part/:id-::eat.:kind': '/part/{id}-:eat.{kind}',
+    '/part/:id-(x):kind': '/part/{id}-(x){kind}'
   }
-  for (const [index, url] of Object.keys(urls).entries()) app.get(url, { config: { logicApps: true }, schema: { operationId: `Path${index}` } }, () => '')
+  for (const [index, url] of Object.keys(urls).entries()) app.get(url, { config: { logicApps: true }, schema: { operationId: `Path${index}` } }, ({ params }) => params)
   const document = await documentOf(t, app)
   t.same(Object.keys(document.paths), Object.values(urls))
-  t.same(operationOf(document, 'Path1').parameters!.map(({ name }) => name), ['day', 'part'])
+  for (const [index, path] of Object.values(urls).entries()) {
+    const names = namesIn(path)
+    t.same(operationOf(document, `Path${index}`).parameters!.map(({ name }) => name), names, path)
+    // Called as the document says, Fastify finds the route, and has its parameters under those names.
+    const answer = await app.inject(path.replace(/\{[^}]*\}/g, '7'))
+    t.equal(answer.statusCode, 200, path)
+    t.same(Object.keys(answer.json<object>()), names, path)
+  }
 })
 
 test('what would break flows fails the boot with one error that lists all faults and their mends', async (t) => {
   const { app } = await createApp(t)
   app.get('/files/*', { config: { logicApps: true }, schema: { operationId: 'Wild' } }, () => '')
   app.get('/maybe/:part?', { config: { logicApps: true }, schema: { operationId: 'Maybe' } }, () => '')
+  app.get('/files/:count(^\\d*$)/*', { config: { logicApps: true }, schema: { operationId: 'WildBehind' } }, () => '')
+  app.get('/maybe/:count(^\\d?$)/:part?', { config: { logicApps: true }, schema: { operationId: 'MaybeBehind' } }, () => '')
   app.post('/big', { config: { logicApps: true }, schema: { operationId: 'Big', querystring: { type: 'object', properties: { connectionId: { type: 'string' } } } } }, () => '')
   app.post('/record', { config: { logicApps: true }, schema: { operationId: 'Record', querystring: { type: 'object', additionalProperties: { type: 'string' } }, headers: { type: 'array' } } }, () => '')
   app.post('/menu', { config: { logicApps: true }, schema: { operationId: 'Menu', body: Type.Object({ flavour: Type.String(dynamicValues({ operationId: 'Nobody', value: 'id' })) }) } }, () => '')
@@ -167,6 +192,8 @@ test('what would break flows fails the boot with one error that lists all faults
   for (const line of [
     /Wild GET \/files\/\*: has a wildcard.*: name the parts.*\(conversion\)/,
     /Maybe GET .*optional parameter/,
+    /WildBehind GET \/files\/:count.*has a wildcard/,
+    /MaybeBehind GET \/maybe\/:count.*optional parameter/,
     /Big .*connectionId.*\(parameter-connection-id\)/,
     /Record querystring: takes parameters of any name/,
     /Record headers: is no object/,
@@ -221,6 +248,19 @@ test('an API key of the connection is no input, whatever the case of its header 
   t.match(document, { securityDefinitions: { key: { name: 'X-API-Key' } }, security: [{ key: [] }], tags: [{ name: 'cakes' }], 'x-own': 1 })
   t.equal(parameterOf(document, 'ListFlavours', 'x-other').in, 'header')
   t.equal(operationOf(document, 'ListFlavours').parameters!.length, 1)
+})
+
+test('a schema has any name, those of every object as well', async (t) => {
+  const { app } = await createApp(t)
+  // Fastify's own compilers know no schema of such a name, those of a host may.
+  app.setValidatorCompiler(() => () => true)
+  for (const $id of ['constructor', '__proto__']) {
+    app.post(`/${$id}`, { config: { logicApps: true }, schema: { operationId: `Make_${$id}`, body: { $id, type: 'object', properties: { name: { type: 'string' }, kid: { $ref: '#' } } } } }, () => '')
+  }
+  await documentOf(t, app)
+  const { definitions } = (await app.inject('/connector/swagger.json')).json<{ definitions: Record<string, SwaggerSchema> }>()
+  t.same(Object.keys(definitions), ['constructor', '__proto__'])
+  for (const [name, definition] of Object.entries(definitions)) t.same(definition.properties, { name: { type: 'string' }, kid: { $ref: `#/definitions/${name}` } })
 })
 
 test('schemas of another kind are made JSON Schema by toJsonSchema, or fail the boot', async (t) => {

@@ -149,6 +149,20 @@ test('two schemas of one name get two definitions', async (t) => {
   t.same(conversion.definitions, { A: { type: 'string' }, A_2: { type: 'number' } })
 })
 
+for (const name of ['constructor', '__proto__', 'toString']) {
+  test(`a schema called ${name} has its definition`, async (t) => {
+    const given = { type: 'object', properties: { a: { $ref: `${name}#` }, b: { $ref: `${name}#`, title: 'B' } } }
+    const { schema, definitions, faults } = convert(given, Object.fromEntries([[name, { $id: name, type: 'string' }]]))
+    t.same(faults, [])
+    t.same(schema.properties, { a: { $ref: `#/definitions/${name}` }, b: { type: 'string', title: 'B' } })
+    t.equal(JSON.stringify(definitions), `{"${name}":{"type":"string"}}`)
+  })
+
+  test(`a $ref to ${name}, which nobody added, leads nowhere`, async (t) => {
+    t.match(convert({ $ref: `${name}#` }).faults, [{ message: /which is nowhere/ }])
+  })
+}
+
 const faults: [what: string, given: unknown, path: string, message: RegExp][] = [
   ['a $ref to nowhere', { type: 'object', properties: { a: { $ref: 'Nobody#' } } }, 'body.a', /refers to "Nobody#", which is nowhere/],
   ['BigInt', Type.Object({ a: Type.BigInt() }), 'body.a', /the type "bigint"/],

@@ -84,6 +84,14 @@ test('inputs in every place: what is required and what has a default is said, th
   t.end()
 })
 
+test('a parameter of the path may have any name that Fastify lets it have', (t) => {
+  for (const name of ['id::eat', 'user$id', 'naïve', 'id@x']) {
+    const step = stepOf(documentWith(`/a@b/{${name}}/{open@x}`, 'get', { parameters: [{ name, in: 'path', required: true, type: 'string' }] }))
+    t.equal(step.inputs.uri, `https://api.example/v1/a%40b/@{encodeURIComponent(triggerBody()?['${name}'])}/{open%40x}`)
+  }
+  t.end()
+})
+
 test('the request that starts the workflow asks for all inputs of authors, without references', (t) => {
   const { triggers } = definitionOf(documentWith('/x', 'post', {
     parameters: [{ name: 'q', in: 'query', required: true, type: 'string', 'x-ms-summary': 'Query' }, { name: 'body', in: 'body', required: true, schema: { $ref: '#/definitions/Node' } }]

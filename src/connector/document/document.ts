@@ -37,12 +37,12 @@ export function buildDocument (parts: DocumentParts): BuiltDocument {
   const paths: Record<string, SwaggerPathItem> = {}
   for (const route of routes) {
     operationId = String(route.schema.operationId)
-    const fault = pathFault(route)
+    const path = templateOf(route.url)
+    const fault = pathFault(route.method, path)
     if (fault !== undefined) {
       conversion.fault(`${route.method} ${route.url}`, ...fault)
       continue
     }
-    const path = templateOf(route.url)
     const method = route.method.toLowerCase() as SwaggerMethod
     const item = paths[path] ??= {}
     if (item[method] !== undefined) {
@@ -69,10 +69,10 @@ export function buildDocument (parts: DocumentParts): BuiltDocument {
   return { document: structuredClone(document), complaints }
 }
 
-/** What no path of Swagger 2.0 can say. */
-function pathFault ({ method, url }: ConnectorRoute): [message: string, mend: string] | undefined {
-  if (url.includes('*')) return ['has a wildcard in its path, which a connector cannot call', 'name the parts of the path as parameters']
-  if (url.includes('?')) return ['has an optional parameter in its path, which Swagger 2.0 cannot say', 'declare two routes']
+/** What no path of Swagger 2.0 can say. Asked of the template, since the pattern of a parameter may have `*` and `?` of its own. */
+function pathFault (method: string, path: string): [message: string, mend: string] | undefined {
+  if (path.includes('*')) return ['has a wildcard in its path, which a connector cannot call', 'name the parts of the path as parameters']
+  if (path.includes('?')) return ['has an optional parameter in its path, which Swagger 2.0 cannot say', 'declare two routes']
   if (!(swaggerMethods as readonly string[]).includes(method.toLowerCase() as SwaggerMethod)) return [`has the method ${method}, which Swagger 2.0 does not know`, `use one of ${swaggerMethods.join(', ')}`]
   return undefined
 }

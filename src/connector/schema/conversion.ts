@@ -30,7 +30,8 @@ function areSame (one: JsonSchema, other: JsonSchema): boolean {
 }
 
 export function createConversion (onFault: (complaint: Complaint) => void, onNote: (complaint: Complaint) => void): Conversion {
-  const definitions: Record<string, SwaggerSchema> = {}
+  // Without a prototype: a schema may be called "constructor" or "__proto__".
+  const definitions = Object.create(null) as Record<string, SwaggerSchema>
   const names = new Map<JsonSchema, string>()
   const unfinished = new Set<string>()
 

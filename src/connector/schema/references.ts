@@ -52,7 +52,7 @@ function findResource (base: string, scope: Scope): { schema: JsonSchema, scope:
     if (schema !== undefined) return { schema, scope: { shared, roots: [schema, ...roots] } }
   }
   for (const id of [base, resolveUrl(base, roots[0]?.$id)]) {
-    const schema = shared[id]
+    const schema = Object.hasOwn(shared, id) ? shared[id] : undefined
     if (isSchemaObject(schema)) return { schema, scope: { shared, roots: [schema] } }
   }
   for (const root of Object.values(shared)) {

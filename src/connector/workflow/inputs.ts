@@ -92,9 +92,9 @@ function fieldsOf ({ view, operation, callbackUrl }: CallableOperation): Field[]
 
 function pathOf ({ operation }: CallableOperation, fields: Field[], expressionOf: (field: Field) => string, isForGateway = false): string {
   // An '@' of the path's own must not begin an expression.
-  return operation.path.replaceAll('@', '%40').replaceAll(/\{(\w+)\}/g, (written, name: string) => {
+  return operation.path.replaceAll(/\{([^}]*)\}|@/g, (written, name?: string) => {
     const field = fields.find((one) => one.name === name)
-    if (field === undefined) return written
+    if (field === undefined) return written.replaceAll('@', '%40')
     const isDouble = isForGateway && (field.schema as { 'x-ms-url-encoding'?: string })['x-ms-url-encoding'] === 'double'
     const once = encoded(expressionOf(field), field.schema.type)
     return isDouble ? encoded(once.slice(2, -1), 'string') : once
