@@ -49,6 +49,7 @@ test('a job of an operation that is limited in all replicas together waits for a
   const { store } = await open({ concurrency: { Bake: 1 } })
   t.same(statusesOf(await submit(store, 2)), ['queued', 'queued'])
   t.equal((await store.claim(bake)).jobs.length, 1)
+  t.match(await store.claim(bake), { jobs: [], waits: true }, 'and the other is not forgotten')
 })
 
 test('a worker that the others took for dead begins nothing that they would not see', async (t) => {

@@ -53,6 +53,8 @@ async function createCounted (t: Test): Promise<Counted> {
     async during (work) {
       asked = []
       const result = await work()
+      // pg-boss looks after its queues at times of its own.
+      asked = asked.filter(({ text }) => !text.includes('_boss'))
       return { result, asked, having: (text) => asked.filter((query) => query.text.includes(text)) }
     }
   }
@@ -90,8 +92,8 @@ test('fifty publishes of one moment are a single append, and fifty polls of the 
   const first = await app.inject('/orders')
   const published = await during(() => Promise.all(many.map((order) => app.logicApps.topic('orders').publish({ order }))))
   t.equal(new Set(published.result).size, 50)
-  t.same(published.asked.map(sizeOf), [50])
-  t.match(published.asked[0]!.text, '.append_events(')
+  t.same(published.having('.append_events(').map(sizeOf), [50])
+  t.equal(published.asked.length, 1, published.asked.map(({ text }) => text).join('; '))
 
   const requested = await during(() => Promise.all(many.map((order) => post(app, '/publish', { order }))))
   t.same(statusesOf(requested.result), new Set([202]))
