@@ -28,7 +28,7 @@ const help = `What durability and the contract cost, beside what one could take 
   npm run bench -- [OPTIONS]
 
   --only NAME     one row; several with commas
-  --seconds N     how long a measurement takes (1)
+  --seconds N     how long a measurement takes (0.6)
   --rounds N      how often each is measured (5)
   --quick         a moment and small sizes for each: shows that the bench runs, and nothing else
   --json          the table as JSON on stdout
@@ -41,7 +41,7 @@ ${known.map(({ name, about }) => `  ${name.padEnd(4)} ${about}${others.some((row
 
 async function main (): Promise<void> {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, seconds: { type: 'string', default: '1' }, rounds: { type: 'string', default: '5' }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } }
+    options: { only: { type: 'string' }, seconds: { type: 'string', default: '0.6' }, rounds: { type: 'string', default: '5' }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } }
   })
   if (values.help === true) {
     console.log(help)

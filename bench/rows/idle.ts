@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { work } from '../measure.ts'
+import { acceptMany } from '../measure.ts'
 import type { Row } from '../row.ts'
 import { startSubject } from '../subjects/subject.ts'
+
+const started = 100
 
 /** 12: what it asks of its store while there is nothing to do. */
 export const idle: Row = {
@@ -14,7 +16,10 @@ export const idle: Row = {
     const embedded = await startSubject('logic-apps.ts', { file: path('idle.db'), counting: true })
     const shared = await startSubject('logic-apps.ts', { url, schema: newSchema(), counting: true })
     try {
-      for (const subject of [embedded, shared]) await work(subject, 0.1)
+      for (const subject of [embedded, shared]) {
+        await acceptMany(subject.origin, started)
+        await subject.call('untilEnded', started)
+      }
       // What the work above still does.
       await delay(sized(6000, 500))
       for (const subject of [embedded, shared]) await subject.call('statements')
