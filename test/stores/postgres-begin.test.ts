@@ -1,5 +1,5 @@
 import pg from 'pg'
-import t, { test } from 'tap'
+import t, { test, type Test } from 'tap'
 import type { PostgresPool } from '../../src/stores/postgres/dependencies.ts'
 import type { ClaimRequest, JobRecord, NewJob, Settlement, Store } from '../../src/work/store.ts'
 import { createLatch } from '../helpers/latch.ts'
@@ -20,6 +20,28 @@ const succeeded: Settlement['to'] = { status: 'succeeded', result: null, endedAt
 async function submit (store: Store, count = 1, begin = bake): Promise<JobRecord[]> {
   const outcomes = await store.submit(Array.from({ length: count }, () => newJob), { maxQueued: 100, begin })
   return outcomes.map((outcome) => (outcome as { job: JobRecord }).job)
+}
+
+/** A pool that loses the answers to COMMIT while `losing` runs: all is committed. */
+async function createLossyPool (t: Test): Promise<{ pool: PostgresPool, losing (work: () => Promise<unknown>): Promise<void> }> {
+  let loses = false
+  class Client extends pg.Client {
+    override query (...values: unknown[]): never {
+      const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
+      if (!loses || !(values[0] as { text: string }).text.endsWith('COMMIT')) return answer as never
+      return answer.then(() => { throw new Error('Connection terminated unexpectedly') }) as never
+    }
+  }
+  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
+  t.teardown(() => pool.end())
+  return {
+    pool: pool as unknown as PostgresPool,
+    async losing (work) {
+      loses = true
+      await work()
+      loses = false
+    }
+  }
 }
 
 const statusesOf = (jobs: JobRecord[]): string[] => jobs.map(({ status }) => status)
@@ -101,22 +123,11 @@ test('whoever takes a worker for dead waits for what it is about to begin, and t
 })
 
 test('a submit whose answer was lost gives back what it began, and nothing that is under way', async (t) => {
-  let loses = false
-  class Client extends pg.Client {
-    override query (...values: unknown[]): never {
-      const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
-      if (!loses || !(values[0] as { text: string }).text.endsWith('COMMIT')) return answer as never
-      return answer.then(() => { throw new Error('Connection terminated unexpectedly') }) as never
-    }
-  }
-  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
-  t.teardown(() => pool.end())
+  const { pool, losing } = await createLossyPool(t)
   const { open } = await createReplicas(t)
-  const { store, logs } = await open({ pool: pool as unknown as PostgresPool })
+  const { store, logs } = await open({ pool })
   const [running] = await submit(store)
-  loses = true
-  await t.rejects(submit(store), away)
-  loses = false
+  await losing(() => t.rejects(submit(store), away))
   t.match(await store.list({ limit: 9, status: 'running' }), [{ number: 2, attempt: 1 }, { number: running!.number }])
   t.same(statusesOf(await submit(store)), ['queued'], 'none begins before that is settled')
   const { jobs } = await store.claim(bake)
@@ -128,22 +139,11 @@ test('a submit whose answer was lost gives back what it began, and nothing that 
 })
 
 test('what a submit began whose commit is still under way is given back after that', async (t) => {
-  let loses = false
-  class Client extends pg.Client {
-    override query (...values: unknown[]): never {
-      const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
-      if (!loses || !(values[0] as { text: string }).text.endsWith('COMMIT')) return answer as never
-      return answer.then(() => { throw new Error('Connection terminated unexpectedly') }) as never
-    }
-  }
-  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
-  t.teardown(() => pool.end())
+  const { pool, losing } = await createLossyPool(t)
   const { server, schema, open } = await createReplicas(t)
-  const { store } = await open({ pool: pool as unknown as PostgresPool })
+  const { store } = await open({ pool })
   await submit(store)
-  loses = true
-  await t.rejects(submit(store), away)
-  loses = false
+  await losing(() => t.rejects(submit(store), away))
   // What the server still does for a connection that we have given up.
   const late = await server.pool.connect()
   await late.query(`BEGIN; SELECT 1 FROM ${schema}.workers FOR KEY SHARE;
