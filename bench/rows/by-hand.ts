@@ -3,7 +3,7 @@ import { lineOf, type Bench, type Line, type Row } from '../row.ts'
 import { startSubject, type Subject } from '../subjects/subject.ts'
 import { concurrency, startCallbacks } from './callbacks.ts'
 import { replyOf } from './poll.ts'
-import { drainOf } from './work.ts'
+import { drainOf, prepareAndDrain } from './work.ts'
 
 /** What is measured beside what, and the row that it is the limit of. */
 interface Limit {
@@ -115,16 +115,7 @@ async function drainByHand (bench: Bench): Promise<Line[]> {
   const count = bench.sized(20_000, 1000)
   const { ours, 'pg-boss': peer } = await drainOf(bench, count)
   const { url, newSchema, analyze } = await bench.postgres()
-  const hand = async (): Promise<number> => {
-    const subject = await startSubject('by-hand.ts', { url, schema: newSchema() })
-    await subject.call('prepareQueued', count)
-    await analyze()
-    const began = performance.now()
-    await subject.call('drain')
-    const rate = count / (performance.now() - began) * 1000
-    await subject.stop()
-    return rate
-  }
+  const hand = async (): Promise<number> => await prepareAndDrain(await startSubject('by-hand.ts', { url, schema: newSchema() }), count, analyze)
   return linesOf({ measured: `drain of ${count} jobs, PostgreSQL`, beside: 'pg-boss work, 2 x 500', unit: 'jobs/s', target: 0.8 }, await interleave(Math.min(bench.rounds, 3), { ours, hand, peer }, bench.progress))
 }
 

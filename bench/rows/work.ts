@@ -39,6 +39,22 @@ export const acceptAndRun: Row = {
   }
 }
 
+/** Until all that waits is done; it ends with that. @returns jobs a second */
+async function drainBy (subject: Subject, count: number): Promise<number> {
+  const began = performance.now()
+  await subject.call('drain', count)
+  const rate = count / (performance.now() - began) * 1000
+  await subject.stop()
+  return rate
+}
+
+/** Makes a backlog of its own first. */
+export async function prepareAndDrain (subject: Subject, count: number, analyze: () => Promise<void>): Promise<number> {
+  await subject.call('prepareQueued', count)
+  await analyze()
+  return await drainBy(subject, count)
+}
+
 /** Each makes a backlog of its own, and drains it. */
 export async function drainOf ({ postgres }: Bench, count: number): Promise<Record<'ours' | 'pg-boss', () => Promise<number>>> {
   const { url, newSchema, analyze } = await postgres()
@@ -49,23 +65,9 @@ export async function drainOf ({ postgres }: Bench, count: number): Promise<Reco
       await preparing.call('prepareQueued', count)
       await preparing.stop()
       await analyze()
-      const working = await startSubject('logic-apps.ts', { url, schema, concurrency: 3000, held: true })
-      const began = performance.now()
-      await working.call('drain', count)
-      const rate = count / (performance.now() - began) * 1000
-      await working.stop()
-      return rate
+      return await drainBy(await startSubject('logic-apps.ts', { url, schema, concurrency: 3000, held: true }), count)
     },
-    async 'pg-boss' () {
-      const subject = await startSubject('peers.ts', { kind: 'pg-boss', url, name: newSchema() })
-      await subject.call('prepareQueued', count)
-      await analyze()
-      const began = performance.now()
-      await subject.call('drain', count)
-      const rate = count / (performance.now() - began) * 1000
-      await subject.stop()
-      return rate
-    }
+    'pg-boss': async () => await prepareAndDrain(await startSubject('peers.ts', { kind: 'pg-boss', url, name: newSchema() }), count, analyze)
   }
 }
 
