@@ -14,7 +14,7 @@ const folders = {
   work: { imports: ['errors.ts', 'protocol/', 'callbacks/'] },
   stores: { imports: ['errors.ts', 'work/store.ts'], types: ['work/clock.ts', 'work/log.ts'] },
   'stores/sqlite': { imports: ['errors.ts', 'work/store.ts', ...ofBothStores], types: ['work/clock.ts', 'work/log.ts'], packages: ['node:sqlite'] },
-  'stores/postgres': { imports: ['errors.ts', 'work/store.ts', ...ofBothStores], types: ['work/clock.ts', 'work/log.ts'], packages: ['pg', 'pg-boss'] },
+  'stores/postgres': { imports: ['errors.ts', 'work/store.ts', ...ofBothStores], types: ['work/clock.ts', 'work/log.ts'], packages: ['pg'] },
   connector: { imports: ['errors.ts', 'protocol/'], packages: ['fastify'] },
   operations: { imports: ['errors.ts', 'protocol/', 'work/', 'connector/'], packages: ['fastify'] },
   testing: {
@@ -22,7 +22,7 @@ const folders = {
     packages: ['fastify']
   }
 }
-const guardedPackages = ['fastify', 'node:sqlite', 'pg', 'pg-boss']
+const guardedPackages = ['fastify', 'node:sqlite', 'pg']
 const pureModules = ['buffer', 'crypto', 'querystring', 'url', 'util']
 const concreteStore = {
   regex: '^(?:\\.{1,2}/)+(?:stores|sqlite|postgres)/',

@@ -14,7 +14,7 @@ export const DuplicateOperationError = createError('FST_LOGIC_APPS_DUPLICATE_OPE
   'operationId "%s" is used by %s and by %s: give each operation its own', 500)
 
 export const MissingDependencyError = createError('FST_LOGIC_APPS_MISSING_DEPENDENCY',
-  'the package "%s" is not installed: run "npm install pg pg-boss"', 500)
+  'a package that this needs is not installed: run "npm install %s"', 500)
 
 // The connector document.
 export const InvalidConnectorError = createError('FST_LOGIC_APPS_INVALID_CONNECTOR', '%s', 500)

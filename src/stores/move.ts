@@ -30,11 +30,10 @@ const subscriptionColumns = 'number, operation, owner, topic, job, status, statu
 const tables: Table[] = [
   {
     name: 'jobs',
-    columns: 'number, operation, owner, status, ticket, due_at, attempt, failures, crashes, percent_complete, message, created_at, started_at, ended_at, expires_at, idempotency_key, fingerprint, input, result, failure',
-    // A job that runs with a deadline was deferred: it waits for that. Any other that runs is queued again. Those that are
-    // queued get a ticket when they are due, by the first claim.
+    columns: 'number, operation, owner, status, due_at, attempt, failures, crashes, percent_complete, message, created_at, started_at, ended_at, expires_at, idempotency_key, fingerprint, input, result, failure',
+    // A job that runs with a deadline was deferred: it waits for that. Any other that runs is queued again.
     select: `
-      SELECT number, operation, owner, CASE WHEN status = 'running' AND due_at IS NULL THEN 'queued' ELSE status END AS status, NULL AS ticket,
+      SELECT number, operation, owner, CASE WHEN status = 'running' AND due_at IS NULL THEN 'queued' ELSE status END AS status,
         CASE WHEN ended_at IS NULL THEN coalesce(due_at, 0) END AS due_at, attempt, failures,
         crashes + (worker IS NOT NULL) AS crashes, percent_complete, message, created_at, started_at, ended_at, expires_at, idempotency_key, fingerprint, input, result, failure
       FROM jobs JOIN job_inputs USING (number) LEFT JOIN job_results USING (number) WHERE number IN (SELECT number ${keptJobs})`

@@ -9,7 +9,7 @@ export interface PostgresServer {
   url: string
   /** For looking behind the store's back. */
   pool: pg.Pool
-  /** A schema name that nobody else has; dropped with that of pg-boss by `drop`. */
+  /** A schema name that nobody else has, for `drop`. */
   newSchema (): string
   drop (schema: string): Promise<void>
   /** Ends it as an administrator would: connections are cut. */
@@ -35,15 +35,13 @@ async function launch (): Promise<PostgresServer> {
   return {
     ...server,
     newSchema: () => `test_${randomBytes(6).toString('hex')}`,
-    async drop (schema) {
-      for (const name of [schema, `${schema}_boss`]) await pool.query(`DROP SCHEMA IF EXISTS ${name} CASCADE`)
-    },
+    async drop (schema) { await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`) },
     async empty (schema) {
       const tables = await listOf("SELECT tablename AS name FROM pg_tables WHERE schemaname = $1 AND tablename NOT IN ('store', 'log')", schema)
       const sequences = await listOf('SELECT sequencename AS name FROM pg_sequences WHERE schemaname = $1', schema)
       await pool.query([
         ...tables.map((name) => `DELETE FROM ${schema}.${name}`),
-        `UPDATE ${schema}.log SET last = 0; DELETE FROM ${schema}_boss.job; DELETE FROM ${schema}_boss.queue`,
+        `UPDATE ${schema}.log SET last = 0`,
         ...sequences.map((name) => `ALTER SEQUENCE ${schema}.${name} RESTART`)
       ].join(';'))
     }

@@ -42,22 +42,21 @@ test('a deadline that passes while an operation is at its limit is kept afterwar
   t.match((await store.claim(bake())).jobs, [{ number: deferred, due: 'deadline' }])
 })
 
-test('a deadline that passes while something else has waited for longer comes right after it', async (t) => {
+test('of an operation the overdue come first, then those whose wait is over, in the order of their times, then the oldest', async (t) => {
   const { open } = await createReplicas(t)
   const { store } = await open()
-  const again = await accept(store)
-  const deferred = await accept(store)
-  const { jobs: [one, two] } = await store.claim(bake())
+  const [again, deferred, sooner, returned] = [await accept(store), await accept(store), await accept(store), await accept(store)]
+  const { jobs: [one, two, three, four] } = await store.claim(bake())
+  const oldest = await accept(store)
   await store.settle([
-    { lease: leaseOf(one!), to: { status: 'queued', dueAt: start, failures: 1 } },
-    { lease: leaseOf(two!), to: { status: 'running', deadline: start + 1 } }
+    { lease: leaseOf(four!), to: { status: 'queued', dueAt: 0, failures: 0 } },
+    { lease: leaseOf(one!), to: { status: 'queued', dueAt: start + 1, failures: 1 } },
+    { lease: leaseOf(three!), to: { status: 'queued', dueAt: start, failures: 1 } },
+    { lease: leaseOf(two!), to: { status: 'running', deadline: start + 2 } }
   ])
-  // It keeps its ticket, and its place before all that comes due later.
-  const { jobs: [retried] } = await store.claim(bake())
-  await store.settle([{ lease: leaseOf(retried!), to: { status: 'queued', dueAt: 0, failures: 2 } }])
-  const next = async (): Promise<ClaimedJob[]> => (await store.claim({ ...bake(1), now: start + 1 })).jobs
-  t.match(await next(), [{ number: again, due: 'run' }])
-  t.match(await next(), [{ number: deferred, due: 'deadline' }])
+  t.same(await store.claim({ ...bake(), now: start - 1, limit: 0 }), { jobs: [], nextDueAt: start })
+  const { jobs } = await store.claim({ ...bake(), now: start + 2 })
+  t.same(jobs.map(({ number, due }) => [number, due]), [[deferred, 'deadline'], [sooner, 'run'], [again, 'run'], [returned, 'run'], [oldest, 'run']])
 })
 
 test('replicas that claim of several limited operations, each in another order, do not wait for each other', async (t) => {

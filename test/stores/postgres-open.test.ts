@@ -15,7 +15,6 @@ import type { Store, StoreHost } from '../../src/work/store.ts'
 import { findPort } from '../helpers/find-port.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
-import { until } from '../helpers/until.ts'
 import { createLog } from '../helpers/runner.ts'
 
 // A server of its own: a busy machine takes its time.
@@ -61,38 +60,22 @@ test('without a secret the plugin does not start', async (t) => {
   await t.rejects(async () => { await app.register(fastifyLogicApps, { store: postgresStore({ connectionString: server.url, schema }) }) }, { code: 'FST_LOGIC_APPS_INVALID_OPTIONS', message: /secret is missing/ })
 })
 
-for (const name of ['pg', 'pg-boss']) {
-  test(`without the package ${name} the store says what to install`, async (t) => {
-    const hooks = registerHooks({
-      resolve (specifier, context, next) {
-        if (specifier === name) throw Object.assign(new Error(`Cannot find package '${name}'`), { code: 'ERR_MODULE_NOT_FOUND' })
-        return next(specifier, context)
-      }
-    })
-    t.teardown(() => hooks.deregister())
-    const { url } = await startPostgres()
-    await t.rejects(postgresStore({ connectionString: url }).open(host()), { code: 'FST_LOGIC_APPS_MISSING_DEPENDENCY', message: `the package "${name}" is not installed: run "npm install pg pg-boss"` })
+test('without the package pg the store says what to install', async (t) => {
+  const hooks = registerHooks({
+    resolve (specifier, context, next) {
+      if (specifier === 'pg') throw Object.assign(new Error("Cannot find package 'pg'"), { code: 'ERR_MODULE_NOT_FOUND' })
+      return next(specifier, context)
+    }
   })
-}
+  t.teardown(() => hooks.deregister())
+  const { url } = await startPostgres()
+  await t.rejects(postgresStore({ connectionString: url }).open(host()), { code: 'FST_LOGIC_APPS_MISSING_DEPENDENCY', message: 'a package that this needs is not installed: run "npm install pg"' })
+})
 
 test('several replicas may make everything at once, in a database that has nothing yet', async (t) => {
   const { open } = await createReplicas(t)
   const replicas = await Promise.all([open(), open(), open(), open()])
   for (const { store } of replicas) t.same(await runOne(replicas[0]!.store, store), [true])
-})
-
-test('a replica that waits for another to make the schema of pg-boss goes on with it', async (t) => {
-  const { server, schema, open } = await createReplicas(t)
-  const client = await server.pool.connect()
-  t.teardown(() => { client.release() })
-  // The lock of pg-boss, under which the other makes its schema.
-  const key = `('x' || encode(sha224((current_database() || '.pgboss.${schema}_boss')::bytea), 'hex'))::bit(64)::bigint`
-  await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${key})`)
-  const opened = open()
-  await until(async () => (await server.pool.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).rows.length > 0)
-  await client.query(`CREATE SCHEMA ${schema}_boss; COMMIT`)
-  const { store } = await opened
-  t.same((await store.submit([{ operation: 'Bake', owner: '', input: '{}', createdAt: 1 }], { maxQueued: 1 })).map(({ outcome }) => outcome), ['accepted'])
 })
 
 test('a server that is not there, a wrong password, a wrong database: a typed error without the password, and nothing stays open', async (t) => {
@@ -129,22 +112,19 @@ test('a password may be a function, as for tokens, and a pool of the host\'s sta
 test('with migrate: false nothing is made, and a user without the right to make anything will do', async (t) => {
   const { server, schema, open } = await createReplicas(t)
   await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /npx fastify-logic-apps migrate/ })
-  t.same((await server.pool.query('SELECT 1 FROM pg_namespace WHERE nspname = ANY ($1)', [[schema, `${schema}_boss`]])).rows, [])
+  t.same((await server.pool.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema])).rows, [])
 
   await migratePostgres({ connectionString: server.url, schema })
   await migratePostgres({ connectionString: server.url, schema })
   const user = `user_${schema}`
   await server.pool.query(`
     CREATE USER ${user} PASSWORD 'hunter2';
-    GRANT USAGE ON SCHEMA ${schema}, ${schema}_boss TO ${user};
-    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema}, ${schema}_boss TO ${user};
-    GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema}, ${schema}_boss TO ${user}`)
+    GRANT USAGE ON SCHEMA ${schema} TO ${user};
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${user};
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${schema} TO ${user}`)
   t.teardown(() => server.pool.query(`DROP OWNED BY ${user}; DROP USER ${user}`))
   const { store } = await open({ migrate: false, connection: { connectionString: server.url.replace(/\/\/.*@/, `//${user}:hunter2@`) } })
   t.same(await runOne(store, store), [true])
-  await server.pool.query(`UPDATE ${schema}_boss.version SET version = version - 1`)
-  await t.rejects(open({ migrate: false }), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /pg-boss.*npx fastify-logic-apps migrate/ })
-  await server.pool.query(`UPDATE ${schema}_boss.version SET version = version + 1`)
   await server.pool.query(`REVOKE INSERT ON ${schema}.jobs FROM ${user}`)
   await t.rejects(runOne(store, store), { code: 'FST_LOGIC_APPS_INVALID_DATABASE', message: /may not do this/ })
 })
@@ -166,31 +146,6 @@ test('while a deploy rolls, replicas of two versions work side by side; after a 
   t.same(await runOne(next, restarted.store), [true])
   await newer('ALTER TABLE @.jobs ADD COLUMN oven text', 'ALTER TABLE @.jobs RENAME COLUMN oven TO stove')
   await t.rejects(open(), { code: 'FST_LOGIC_APPS_SCHEMA_VERSION', message: /install the newer version again/ })
-})
-
-test('jobs whose tickets somebody deleted have others when a replica starts', async (t) => {
-  const { server, schema, open } = await createReplicas(t)
-  const { store } = await open()
-  await store.submit([{ operation: 'Bake', owner: '', input: '{}', createdAt: start }], { maxQueued: 10 })
-  await server.pool.query(`DELETE FROM ${schema}_boss.job`)
-  const claim = { operations: [{ operation: 'Bake', limit: 9 }], limit: 9, now: start }
-  t.same((await store.claim(claim)).jobs, [])
-  const { logs } = await open()
-  t.equal((await store.claim(claim)).jobs.length, 1)
-  t.ok(logs.some(({ msg }) => msg.includes('without a ticket')))
-})
-
-test('once it is open pg-boss has 30 seconds for a statement, so that a close does not wait for longer', async (t) => {
-  const limits: (number | undefined)[] = []
-  const client = {
-    query: async ({ query_timeout: limit }: PostgresQuery) => { limits.push(limit); return { rows: [], rowCount: 0, command: '' } }, on () {}, removeListener () {}, release () {}
-  }
-  const pool = { connect: async () => client, end: async () => {}, on () {}, removeListener () {} }
-  const connection = createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {} })
-  await connection.boss.executeSql('SELECT 1')
-  connection.opened()
-  await connection.boss.executeSql('SELECT 1')
-  t.same(limits, [900_000, 30_000])
 })
 
 function createFakeConnection (pipeline: boolean) {

@@ -122,7 +122,7 @@ test('right after a burst, before the planner knows of it, work is handed out fa
   const { server, schema, open } = await createReplicas(t)
   const { store } = await open()
   // As on a server that has not come round to it yet.
-  await server.pool.query(`ALTER TABLE ${schema}_boss.job_common SET (autovacuum_enabled = false); ANALYZE ${schema}_boss.job_common; ANALYZE ${schema}.jobs`)
+  await server.pool.query(`ALTER TABLE ${schema}.jobs SET (autovacuum_enabled = false); ANALYZE ${schema}.jobs`)
   const job = { operation: 'Bake', owner: '', input: '{}', createdAt: start }
   for (let calls = 0; calls < 20; calls++) await store.submit(Array.from({ length: 500 }, () => job), { maxQueued: 100_000 })
   const began = performance.now()
@@ -130,8 +130,6 @@ test('right after a burst, before the planner knows of it, work is handed out fa
   const took = performance.now() - began
   t.equal(jobs.length, 500)
   t.ok(took < 800, `${Math.round(took)} ms`)
-  // Looking for jobs without a ticket it would otherwise take longer than a statement may.
-  await t.resolves(open({ timeoutSeconds: 2 }), 'and another replica starts')
 })
 
 test('an idle replica asks the database at most 250 times a minute', async (t) => {

@@ -6,11 +6,6 @@ import type { PgModule, PostgresClient, PostgresPool, PostgresQuery, PostgresRes
 
 export type Row = Record<string, unknown>
 
-/** Where pg-boss runs its statements. */
-export interface BossDatabase {
-  executeSql (text: string, values?: unknown[]): Promise<{ rows: Row[] }>
-}
-
 /** One statement, in which `@.` stands for the schema. */
 type Statement = (text: string, ...values: unknown[]) => Promise<Row[]>
 
@@ -33,10 +28,6 @@ export interface Transaction extends Statements {
   commitWith (statements: number): void
   /** Several statements without values. */
   script (text: string): Promise<void>
-  /** For pg-boss, to join this transaction. */
-  boss: BossDatabase
-  /** The same for a statement of its own that varies by nothing but the queue. */
-  preparedBoss: BossDatabase
 }
 
 /** Each statement is a transaction of its own. */
@@ -47,10 +38,6 @@ export interface Connection extends Statements {
   patiently<T> (work: (transaction: Transaction) => Promise<T>): Promise<T>
   /** A connection to keep, for LISTEN. */
   take (): Promise<PostgresClient>
-  /** For what pg-boss does on its own account. */
-  boss: BossDatabase
-  /** pg-boss is installed: from now on it has less time. */
-  opened (): void
   close (): Promise<void>
 }
 
@@ -74,17 +61,13 @@ const retryStates = ['40001', '40P01']
 const staleStates = ['0A000', '26000', '42P05']
 const isStale = (error: unknown): boolean => staleStates.includes(sqlState(error) ?? '')
 const maxTries = 5
-const isAnyError = (): boolean => true
-/** For migrations, and for pg-boss while it installs itself. */
-export const bossTimeoutMs = 900_000
-/** For what pg-boss does on its own account afterwards: a close waits for it. */
-const bossUpkeepMs = 30_000
+/** For migrations. */
+export const migrationTimeoutMs = 900_000
 /** So that the server's own error comes first. */
 const graceMs = 1_000
 
 export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, prepare, onIdleLoss }: ConnectionParts): Connection {
   let closed = false
-  let bossLimitMs = bossTimeoutMs
   // Without a listener, a connection that breaks while it is idle, or in the same packet that says it is open, ends the process.
   const onConnect = (client: PostgresClient): void => { client.on('error', () => {}) }
   pool.on('error', onIdleLoss)
@@ -100,8 +83,6 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
   const limited = `${begin}; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`
   // Every bigint of ours is a safe integer.
   const types: NonNullable<PostgresQuery['types']> = { getTypeParser: (oid, format) => oid === 20 ? Number : pg.types.getTypeParser(oid, format) }
-  // The host may read JSON in a way of its own: a ticket says by its JSON which job it stands for.
-  const bossTypes: NonNullable<PostgresQuery['types']> = { getTypeParser: (oid, format) => oid === 114 || oid === 3802 ? JSON.parse : pg.types.getTypeParser(oid, format) }
 
   function textOf (text: string): string {
     let known = texts.get(text)
@@ -110,8 +91,6 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
   }
 
   const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values, types })
-
-  const bosses = (text: string, values: unknown[] | undefined): PostgresQuery => values === undefined ? { text, types: bossTypes } : { text, values, types: bossTypes }
 
   /** By its text: others may prepare theirs on the same connection. */
   function named (query: PostgresQuery): PostgresQuery {
@@ -134,7 +113,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     }
   }
 
-  async function use<T> (work: (client: PostgresClient) => Promise<T>, isBroken: (error: unknown) => boolean = (error) => isLost(error) || isStale(error)): Promise<T> {
+  async function use<T> (work: (client: PostgresClient) => Promise<T>): Promise<T> {
     if (closed) throw new StoreUnavailableError('the store on PostgreSQL is closed')
     const client = await take()
     // A connection that breaks while we hold it says so by an event, too; the statement under way rejects.
@@ -144,7 +123,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     try {
       return await work(client)
     } catch (error) {
-      if (isBroken(error)) broken = error as Error
+      if (isLost(error) || isStale(error)) broken = error as Error
       throw error
     } finally {
       client.removeListener('error', onError)
@@ -192,7 +171,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
         underWay++
         try {
           // Those before it have their time first.
-          return await runFor(client, query, patient ? bossTimeoutMs : timeoutMs * underWay + graceMs)
+          return await runFor(client, query, patient ? migrationTimeoutMs : timeoutMs * underWay + graceMs)
         } catch (error) {
           failure ??= { error }
           throw error
@@ -226,9 +205,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
           change: async (text, ...values) => (await step(ours(text, values))).rowCount ?? 0,
           script: async (text) => { await step({ text: textOf(text) }) },
           tell: () => { news = `${notify}; ` },
-          commitWith: (statements) => { left = statements },
-          boss: { executeSql: (text, values) => step(bosses(text, values)) },
-          preparedBoss: { executeSql: (text, values) => step(named(bosses(text, values))) }
+          commitWith: (statements) => { left = statements }
         })
         await commit()
         // Also of a statement whose failure `work` made nothing of: the server has made nothing of it all.
@@ -265,9 +242,6 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     write: (work) => retry(() => attempt(work, false)),
     patiently: (work) => retry(() => attempt(work, true)),
     take,
-    // pg-boss sends whole transactions as one text. When one fails half-way, its connection is left within it.
-    boss: { executeSql: async (text, values) => await use((client) => runFor(client, bosses(text, values), bossLimitMs), isAnyError) },
-    opened () { bossLimitMs = bossUpkeepMs },
 
     async close () {
       if (closed) return

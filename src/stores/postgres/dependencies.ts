@@ -42,18 +42,13 @@ export interface PgModule {
   types: { getTypeParser (oid: number, format?: string): (value: string) => unknown }
 }
 
-export const importPg = async (): Promise<PgModule> => {
-  const { default: pg } = await load('pg', () => import('pg'))
-  return pg as unknown as PgModule
-}
-
-export const importPgBoss = (): Promise<typeof import('pg-boss')> => load('pg-boss', () => import('pg-boss'))
-
-async function load<T> (name: string, load: () => Promise<T>): Promise<T> {
+/** @throws {MissingDependencyError} */
+export async function importPg (): Promise<PgModule> {
   try {
-    return await load()
+    const { default: pg } = await import('pg')
+    return pg as unknown as PgModule
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') throw new MissingDependencyError(name, { cause: error })
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') throw new MissingDependencyError('pg', { cause: error })
     throw error
   }
 }

@@ -9,10 +9,10 @@ export type { PostgresConnectionOptions, PostgresStoreOptions } from './options.
 export type { PostgresPool } from './dependencies.ts'
 
 /**
- * The store for several replicas: PostgreSQL, with pg-boss to hand out the jobs. Needs the packages `pg` and `pg-boss`,
- * and the plugin's option `secret`, the same for all replicas.
+ * The store for several replicas: PostgreSQL. Needs the package `pg`, and the plugin's option `secret`, the same for all
+ * replicas.
  *
- * @throws {InvalidOptionsError} naming every fault in the options. @throws {MissingDependencyError} when the app starts without `pg` or `pg-boss`.
+ * @throws {InvalidOptionsError} naming every fault in the options. @throws {MissingDependencyError} when the app starts without `pg`.
  * @example app.register(logicApps, { store: postgresStore({ connectionString: process.env.DATABASE_URL }), secret: process.env.SECRET })
  */
 export function postgresStore (options: PostgresStoreOptions): Store {

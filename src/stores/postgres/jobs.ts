@@ -3,7 +3,6 @@ import { jobConditions } from '../filters.ts'
 import { toJob } from '../records.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { oweJobEnds } from './deliveries.ts'
-import { operationsOf, type Ticket, type Tickets } from './tickets.ts'
 import { numberedWhereOf } from './where.ts'
 
 export const columns = `number, operation, owner, status, attempt, failures, crashes, percent_complete, message,
@@ -32,16 +31,17 @@ export async function findLost ({ sql }: Statements, leases: Lease[], worker: st
   return leases.filter((_, index) => lost.has(index + 1))
 }
 
-/** Locks records in the order of their numbers, as all do, so that no two wait for each other. */
-async function lockJobs ({ prepared }: Statements, numbers: number[]): Promise<Map<number, Row>> {
-  const rows = await prepared(`
-    SELECT number, operation, status, attempt, worker, ticket, ended_at FROM @.jobs WHERE number = ANY ($1) ORDER BY number FOR UPDATE`, numbers)
-  return new Map(rows.map((row) => [row.number as number, row]))
+interface Held { attempt: number, worker: string | null }
+
+/** Those that are there. In the order of their numbers, as all do, so that no two wait for each other. */
+async function lockJobs ({ prepared }: Statements, numbers: number[]): Promise<Map<number, Held & { endedAt: number | null }>> {
+  const rows = await prepared('SELECT number, attempt, worker, ended_at AS "endedAt" FROM @.jobs WHERE number = ANY ($1) ORDER BY number FOR UPDATE', numbers)
+  return new Map(rows.map((row) => [row.number as number, row as unknown as Held & { endedAt: number | null }]))
 }
 
 export async function reportProgress (transaction: Transaction, reports: ProgressReport[], worker: string): Promise<boolean[]> {
   const jobs = await lockJobs(transaction, reports.map(({ lease }) => lease.number))
-  const held = reports.map(({ lease }) => isHeld(jobs.get(lease.number), lease, worker))
+  const held = reports.map(({ lease: { number, attempt } }) => jobs.get(number)?.attempt === attempt && jobs.get(number)?.worker === worker)
   // Of several of one job the last is what remains.
   const last = new Map(reports.filter((_, index) => held[index]).map((report) => [report.lease.number, report]))
   if (last.size > 0) {
@@ -55,110 +55,100 @@ export async function reportProgress (transaction: Transaction, reports: Progres
   return held
 }
 
-interface Ended { job: Row, end: JobEnd }
+interface Ended { lease: Lease, end: JobEnd }
+interface Queued { lease: Lease, dueAt: number, failures: number }
+interface Deferred { lease: Lease, deadline: number }
 
-const isHeld = (job: Row | undefined, { attempt }: Lease, worker: string): boolean => job?.attempt === attempt && job.worker === worker
-
-export async function settleJobs (transaction: Transaction, tickets: Tickets, settlements: Settlement[], worker: string): Promise<boolean[]> {
-  const jobs = await lockJobs(transaction, settlements.map(({ lease }) => lease.number))
+export async function settleJobs (transaction: Transaction, settlements: Settlement[], worker: string): Promise<boolean[]> {
   const ended: Ended[] = []
-  const again: { job: Row, dueAt: number, failures: number }[] = []
-  const deferred: { job: Row, deadline: number }[] = []
-  const done = settlements.map(({ lease, to }) => {
-    const job = jobs.get(lease.number)
-    if (job === undefined || !isHeld(job, lease, worker)) return false
+  const queued: Queued[] = []
+  const deferred: Deferred[] = []
+  const first = new Map<string, number>()
+  // In the order of their numbers, for the reason given at lockJobs.
+  const inOrder = settlements.map((settlement, index) => ({ ...settlement, index })).sort((a, b) => a.lease.number - b.lease.number || a.index - b.index)
+  for (const { lease, to, index } of inOrder) {
     // An attempt ends once, also within a call.
-    jobs.delete(lease.number)
-    if ('endedAt' in to) ended.push({ job, end: to })
-    else if (to.status === 'queued') again.push({ job, dueAt: to.dueAt, failures: to.failures })
-    else deferred.push({ job, deadline: to.deadline })
-    return true
-  })
-  // Of ends there is news only where a callback is owed.
-  if (again.length > 0 || ended.some(({ end }) => end.callback !== undefined)) transaction.tell()
-  if (again.length === 0 && deferred.length === 0) transaction.commitWith(statementsOf(ended))
-  await endLocked(transaction, tickets, ended)
-  if (again.length > 0) await requeue(transaction, tickets, again)
-  if (deferred.length > 0) {
-    await transaction.sql(`
-      UPDATE @.jobs SET due_at = settled.deadline, worker = NULL, ticket = NULL
-      FROM unnest($1::bigint[], $2::bigint[]) AS settled (number, deadline) WHERE jobs.number = settled.number`,
-    deferred.map(({ job }) => job.number), deferred.map(({ deadline }) => deadline))
-    await tickets.remove(transaction, deferred.map(({ job }) => ticketOf(job)))
+    if (first.has(keyOf(lease))) continue
+    first.set(keyOf(lease), index)
+    if ('endedAt' in to) ended.push({ lease, end: to })
+    else if (to.status === 'queued') queued.push({ lease, dueAt: to.dueAt, failures: to.failures })
+    else deferred.push({ lease, deadline: to.deadline })
   }
-  return done
+  const owing = ended.some(({ end }) => end.callback !== undefined)
+  // Of ends there is news only where a callback is owed.
+  if (queued.length > 0 || owing) transaction.tell()
+  if (!owing) transaction.commitWith([ended, queued, deferred].filter(({ length }) => length > 0).length)
+  const kept = new Map((await Promise.all([
+    recordEnds(transaction, ended, worker),
+    requeue(transaction, queued, worker),
+    defer(transaction, deferred, worker)
+  ])).flat().map(({ number, attempt }) => [number, attempt]))
+  if (owing) await oweEnds(transaction, ended.filter(({ lease }) => kept.get(lease.number) === lease.attempt))
+  return settlements.map(({ lease: { number, attempt } }, index) => first.get(keyOf({ number, attempt })) === index && kept.get(number) === attempt)
 }
 
-const ticketOf = ({ ticket, operation, number }: Row): Ticket => ({ ticket: ticket as string, operation: operation as string, number: number as number })
+const keyOf = ({ number, attempt }: Lease): string => `${number} ${attempt}`
 
-/** At once: with the ticket it has, which keeps its place. Later: without one, until it is due. */
-async function requeue (transaction: Transaction, tickets: Tickets, again: { job: Row, dueAt: number, failures: number }[]): Promise<void> {
-  await transaction.sql(`
-    UPDATE @.jobs SET status = 'queued', worker = NULL, failures = settled.failures,
-      due_at = nullif(settled.due_at, 0), ticket = CASE WHEN settled.due_at = 0 THEN ticket END
-    FROM unnest($1::bigint[], $2::bigint[], $3::int[]) AS settled (number, due_at, failures) WHERE jobs.number = settled.number`,
-  again.map(({ job }) => job.number), again.map(({ dueAt }) => dueAt), again.map(({ failures }) => failures))
-  await tickets.putBack(transaction, again.filter(({ dueAt }) => dueAt === 0).map(({ job }) => ticketOf(job)))
-  await tickets.remove(transaction, again.filter(({ dueAt }) => dueAt !== 0).map(({ job }) => ticketOf(job)))
-}
-
-/** Ends jobs whose records are locked, with the callbacks they owe. */
-export async function endLocked (transaction: Transaction, tickets: Tickets, ended: Ended[]): Promise<void> {
-  if (ended.length === 0) return
+/** Resolves to those that this worker had; the others stay as they are. Of no worker: to those that none had. */
+async function recordEnds ({ prepared }: Transaction, ended: Ended[], worker: string | null): Promise<Row[]> {
+  if (ended.length === 0) return []
   const ends = ended.map(({ end }) => end)
-  const record = transaction.prepared(`
-    UPDATE @.jobs SET status = ended.status, due_at = NULL, worker = NULL, ticket = NULL, ended_at = ended.ended_at, expires_at = ended.expires_at,
+  return await prepared(`
+    UPDATE @.jobs SET status = ended.status, due_at = NULL, worker = NULL, ended_at = ended.ended_at, expires_at = ended.expires_at,
       result = ended.result, failure = ended.failure, percent_complete = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE percent_complete END
-    FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) AS ended (number, status, ended_at, expires_at, result, failure)
-    WHERE jobs.number = ended.number`,
-  ended.map(({ job }) => job.number),
+    FROM unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[]) AS ended (number, attempt, status, ended_at, expires_at, result, failure)
+    WHERE jobs.number = ended.number AND jobs.attempt = ended.attempt AND worker IS NOT DISTINCT FROM $8
+    RETURNING jobs.number, jobs.attempt`,
+  ...leaseLists(ended),
   ends.map(({ status }) => status),
   ends.map(({ endedAt }) => endedAt),
   ends.map(({ expiresAt }) => expiresAt),
   ends.map((end) => end.status === 'succeeded' ? end.result : null),
   // As text: a failure may hold what no text of PostgreSQL can, such as NUL, which JSON spells out.
-  ends.map((end) => end.status === 'succeeded' ? null : JSON.stringify(end.failure)))
-  await Promise.all([
-    record,
-    tickets.remove(transaction, withTicket(ended)),
-    oweJobEnds(transaction, owing(ended).map(({ job, end }) => ({ job: job.number as number, callback: end.callback!, now: end.endedAt })))
-  ])
+  ends.map((end) => end.status === 'succeeded' ? null : JSON.stringify(end.failure)),
+  worker)
 }
 
-const withTicket = (ended: Ended[]): Ticket[] => ended.filter(({ job }) => job.ticket !== null).map(({ job }) => ticketOf(job))
-const owing = (ended: Ended[]): Ended[] => ended.filter(({ end }) => end.callback !== undefined)
-
-/** How many statements `endLocked` asks for. */
-function statementsOf (ended: Ended[]): number {
-  if (ended.length === 0) return 0
-  return 1 + operationsOf(withTicket(ended)).size + Math.min(owing(ended).length, 1)
+/** With the place in the queue that its number gives it, or later. */
+async function requeue ({ prepared }: Transaction, queued: Queued[], worker: string): Promise<Row[]> {
+  if (queued.length === 0) return []
+  return await prepared(`
+    UPDATE @.jobs SET status = 'queued', worker = NULL, due_at = settled.due_at, failures = settled.failures
+    FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[]) AS settled (number, attempt, due_at, failures)
+    WHERE jobs.number = settled.number AND jobs.attempt = settled.attempt AND worker = $5
+    RETURNING jobs.number, jobs.attempt`,
+  ...leaseLists(queued), queued.map(({ dueAt }) => dueAt), queued.map(({ failures }) => failures), worker)
 }
 
-/**
- * Ends a job from outside. Its ticket is removed before its record is locked, in the order in which a claim takes them:
- * the other way round, a claim and an end could wait for each other.
- */
-export async function endJob (transaction: Transaction, tickets: Tickets, number: number, end: JobEnd): Promise<{ ended: boolean, job: JobRecord } | undefined> {
-  const { sql } = transaction
-  const [seen] = await sql("SELECT operation, ticket FROM @.jobs WHERE number = $1 AND status = 'queued' AND ticket IS NOT NULL", number)
-  if (seen !== undefined) await tickets.remove(transaction, [seen as { operation: string, ticket: string }])
-  const job = (await lockJobs(transaction, [number])).get(number)
-  if (job === undefined) return undefined
-  const ended = job.ended_at === null
-  if (ended) await endLocked(transaction, tickets, [{ job, end }])
+async function defer ({ prepared }: Transaction, deferred: Deferred[], worker: string): Promise<Row[]> {
+  if (deferred.length === 0) return []
+  return await prepared(`
+    UPDATE @.jobs SET due_at = settled.deadline, worker = NULL
+    FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS settled (number, attempt, deadline)
+    WHERE jobs.number = settled.number AND jobs.attempt = settled.attempt AND worker = $4
+    RETURNING jobs.number, jobs.attempt`,
+  ...leaseLists(deferred), deferred.map(({ deadline }) => deadline), worker)
+}
+
+const leaseLists = (entries: { lease: Lease }[]): [number[], number[]] => [entries.map(({ lease }) => lease.number), entries.map(({ lease }) => lease.attempt)]
+
+async function oweEnds (transaction: Transaction, ended: Ended[]): Promise<void> {
+  await oweJobEnds(transaction, ended.flatMap(({ lease, end: { callback, endedAt } }) =>
+    callback === undefined ? [] : [{ job: lease.number, callback, now: endedAt }]))
+}
+
+/** Ends a job from outside, whoever has it. */
+export async function endJob (transaction: Transaction, number: number, end: JobEnd): Promise<{ ended: boolean, job: JobRecord } | undefined> {
+  const held = (await lockJobs(transaction, [number])).get(number)
+  if (held === undefined) return undefined
+  const ended = held.endedAt === null
+  if (ended) {
+    const entry = { lease: { number, attempt: held.attempt }, end }
+    await recordEnds(transaction, [entry], held.worker)
+    await oweEnds(transaction, [entry])
+  }
   const [record] = await readJobs(transaction, [number])
   return { ended, job: record! }
-}
-
-/** Jobs that are queued without a ticket, which somebody deleted by hand, get another. */
-export async function restoreTickets (transaction: Transaction, tickets: Tickets, bossSchema: string): Promise<number> {
-  // For the reason given at claimJobs: right after a burst it would take a nested loop over both tables.
-  await transaction.sql('SET LOCAL enable_nestloop = off')
-  const lost = await transaction.sql(`
-    SELECT number, operation, ticket FROM @.jobs WHERE status = 'queued' AND ticket IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM ${bossSchema}.job WHERE job.id = jobs.ticket) ORDER BY number FOR UPDATE SKIP LOCKED`)
-  await tickets.write(transaction, lost.map(ticketOf))
-  return lost.length
 }
 
 /** Forgets jobs that expired before `now`, with their subscriptions. A callback that is still owed needs its job's. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { InvalidDatabaseError, SchemaVersionError, StoreUnavailableError } from '../../errors.ts'
 import type { Logger } from '../../work/log.ts'
-import { bossTimeoutMs, type Connection, type Transaction } from './connection.ts'
+import { migrationTimeoutMs, type Connection, type Transaction } from './connection.ts'
 import { sqlState } from './errors.ts'
 import type { Migration } from './schema.ts'
 
@@ -25,7 +25,7 @@ const pauseMs = 2_000
  * @throws {SchemaVersionError} when the schema is of a newer version that this one cannot work on.
  * @throws {StoreUnavailableError} when somebody keeps a lock for all that time.
  */
-export async function migrate (connection: Connection, schema: string, steps: Migration[], log: Logger, limitMs = bossTimeoutMs): Promise<void> {
+export async function migrate (connection: Connection, schema: string, steps: Migration[], log: Logger, limitMs = migrationTimeoutMs): Promise<void> {
   const began = performance.now()
   for (;;) {
     try {

@@ -8,7 +8,7 @@ export interface PostgresStoreOptions {
   connection?: PostgresConnectionOptions
   /** Or a `Pool` of `pg` that you made, with at least 4 connections, one of which is kept for LISTEN. It stays yours to end. */
   pool?: PostgresPool
-  /** Our tables are there; those of pg-boss are in a schema of the same name with `_boss`. @default 'logic_apps' */
+  /** Where our tables are. @default 'logic_apps' */
   schema?: string
   /** Whether the tables are made and brought up to date at the start. `false`: by `migratePostgres`. @default true */
   migrate?: boolean
@@ -38,14 +38,13 @@ export interface PostgresSettings {
   config: Record<string, unknown> | undefined
   pool: PostgresPool | undefined
   schema: string
-  bossSchema: string
   migrate: boolean
   concurrency: ReadonlyMap<string, number>
   prepare: boolean
   timeoutMs: number
 }
 
-/** Unquoted, so that it needs no quotes in any statement; pg-boss allows 50 bytes, of which its suffix takes 5. */
+/** Needs no quotes in any statement, and leaves room for what is named by it: PostgreSQL keeps 63 bytes. */
 const schemaPattern = /^[a-z_][a-z0-9_]{0,44}$/
 
 /** @throws {InvalidOptionsError} naming every fault, and never a connection string. */
@@ -83,7 +82,6 @@ export function checkPostgresOptions (options: PostgresStoreOptions): PostgresSe
         }
       : undefined,
     schema,
-    bossSchema: `${schema}_boss`,
     migrate,
     concurrency: new Map(Object.entries(concurrency)),
     prepare: preparedStatements,

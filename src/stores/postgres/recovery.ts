@@ -1,18 +1,15 @@
 import type { StoreHost } from '../../work/store.ts'
 import type { Beating, Observer } from '../observer.ts'
 import type { Connection, Transaction } from './connection.ts'
-import { restoreTickets } from './jobs.ts'
-import type { Tickets } from './tickets.ts'
 import { dropWorker, releaseWorker } from './workers.ts'
 
 /*
- * What is put right: what a replica that closes, or fell silent, has not finished; what a claim brought whose answer was
- * lost; and tickets of pg-boss that somebody deleted.
+ * What is put right: what a replica that closes, or fell silent, has not finished; and what a claim brought whose answer
+ * was lost.
  */
 
 export interface RecoveryParts {
   connection: Connection
-  tickets: Tickets
   host: StoreHost
 }
 
@@ -32,13 +29,11 @@ export async function recoverSilent (parts: RecoveryParts, observer: Observer): 
 }
 
 /** Takes everything from a worker, if it still is at that beat. */
-export async function release ({ connection, tickets }: RecoveryParts, id: string, beat?: number): Promise<number> {
-  const held = await connection.sql('SELECT DISTINCT operation FROM @.jobs WHERE worker = $1', id)
-  await tickets.prepare(held.map(({ operation }) => operation as string))
+export async function release ({ connection }: RecoveryParts, id: string, beat?: number): Promise<number> {
   return await connection.write(async (transaction) => {
     // It may have moved since we looked, and a claim it made then must stay its own.
     if (!await dropWorker(transaction, id, beat) && beat !== undefined) return 0
-    return tellOf(transaction, await releaseWorker(transaction, tickets, id))
+    return tellOf(transaction, await releaseWorker(transaction, id))
   })
 }
 
@@ -47,14 +42,6 @@ export async function giveBack ({ connection, host }: RecoveryParts, what: strin
   const count = await connection.write(async (transaction) => tellOf(transaction, await free(transaction)))
   if (count > 0) host.log.warn({ count }, `gave back ${what} of a claim that was made, and whose answer was lost`)
   return count
-}
-
-/** Jobs that are queued have their tickets again. */
-export async function recoverTickets ({ connection, tickets, host }: RecoveryParts, bossSchema: string): Promise<void> {
-  const operations = await connection.sql('SELECT DISTINCT operation FROM @.jobs WHERE status = \'queued\' AND ticket IS NOT NULL')
-  await tickets.prepare(operations.map(({ operation }) => operation as string))
-  const count = await connection.write((transaction) => restoreTickets(transaction, tickets, bossSchema))
-  if (count > 0) host.log.warn({ count }, 'jobs were queued without a ticket of pg-boss, which somebody must have deleted: they have new ones')
 }
 
 function tellOf (transaction: Transaction, count: number): number {

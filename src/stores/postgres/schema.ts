@@ -33,10 +33,7 @@ export const migrations: Migration[] = [{
       operation text NOT NULL,
       owner text NOT NULL,
       status text NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'canceled')),
-      -- The pg-boss job that stands for it: queued, it may run now; running, a worker has it. One that began as it was
-      -- accepted has the id alone.
-      ticket uuid,
-      -- No ticket yet, queued: not before. Running: the deadline of a deferred job, also while a worker ends it.
+      -- queued: not before (0 = at once); deferred, also while a worker ends it: the deadline
       due_at bigint,
       worker text,
       attempt int NOT NULL DEFAULT 0,
@@ -55,8 +52,8 @@ export const migrations: Migration[] = [{
       result text,
       failure text
     );
-    CREATE INDEX jobs_queued ON @.jobs (operation) WHERE status = 'queued' AND ticket IS NOT NULL;
-    CREATE INDEX jobs_waiting ON @.jobs (operation, due_at) WHERE ticket IS NULL AND due_at IS NOT NULL;
+    CREATE INDEX jobs_queued ON @.jobs (operation, due_at, number) WHERE status = 'queued';
+    CREATE INDEX jobs_deferred ON @.jobs (operation, due_at, number) WHERE status = 'running' AND worker IS NULL;
     CREATE INDEX jobs_worker ON @.jobs (worker) WHERE worker IS NOT NULL;
     CREATE INDEX jobs_expiry ON @.jobs (expires_at) WHERE expires_at IS NOT NULL;
     CREATE UNIQUE INDEX jobs_idempotency ON @.jobs (idempotency_key) WHERE idempotency_key IS NOT NULL;

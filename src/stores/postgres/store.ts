@@ -1,6 +1,6 @@
 import type { ClaimRequest, Lease, Store, StoreHost, StoreIdentity, SubmitOutcome } from '../../work/store.ts'
 import { createObserver } from '../observer.ts'
-import { claimJobs, findDue, sortOut } from './claim.ts'
+import { claimJobs, findDue } from './claim.ts'
 import { createConnection, type Connection, type Statements, type Transaction } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg } from './dependencies.ts'
@@ -13,13 +13,12 @@ import { createListener, type Listener } from './listener.ts'
 import { assertMigrated, migrate } from './migrate.ts'
 import type { PostgresSettings } from './options.ts'
 import { createQueueLimit } from './queue-limit.ts'
-import { giveBack, recoverSilent, recoverTickets, release, type RecoveryParts } from './recovery.ts'
+import { giveBack, recoverSilent, release, type RecoveryParts } from './recovery.ts'
 import { migrations, type Migration } from './schema.ts'
 import { settleDeliveries } from './settle-deliveries.ts'
 import { submitJobs, WorkerGoneError, type Beginning } from './submit.ts'
 import { listSubscriptions, lockOperations, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { readLog, sweepEvents } from './topic-log.ts'
-import { createTickets } from './tickets.ts'
 import { giveBackDeliveries, giveBackJobs, holdWorker, keepWorker } from './workers.ts'
 
 /** All that there is between `open` and `close`. */
@@ -32,7 +31,7 @@ interface Opened extends RecoveryParts {
  * @param steps The schema, for tests.
  */
 export function createPostgresStore (settings: PostgresSettings, worker: string, steps: Migration[] = migrations): Store {
-  const { schema, bossSchema, timeoutMs } = settings
+  const { schema, timeoutMs } = settings
   const news = { channel: `${schema}.work`, worker }
   const observer = createObserver(worker)
   const queueLimit = createQueueLimit()
@@ -69,14 +68,10 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         host.log.warn({ err: explain(error) }, 'an idle connection to PostgreSQL was lost')
       }
     })
-    const tickets = createTickets(connection.boss, bossSchema, settings.migrate, settings.concurrency)
     const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
-    opened = { connection, tickets, listener, host }
+    opened = { connection, listener, host }
     try {
       await (settings.migrate ? migrate : assertMigrated)(connection, schema, steps, host.log)
-      await tickets.open(host)
-      connection.opened()
-      await recoverTickets(opened, bossSchema)
       await recover()
       await listener.start()
       const [row] = await sql('SELECT id_key FROM @.store')
@@ -89,10 +84,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
   async function letGo (): Promise<void> {
     if (opened === undefined) return
-    const { connection, tickets, listener } = opened
+    const { connection, listener } = opened
     opened = undefined
     await listener.stop()
-    await tickets.close()
     await connection.close()
   }
 
@@ -152,10 +146,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     },
 
     async submit (jobs, { maxQueued, begin }) {
-      const { tickets, host: { clock } } = now()
-      await tickets.prepare(jobs.map(({ operation }) => operation))
+      const { host: { clock } } = now()
       const room = await queueLimit.room(reads, clock.monotonic(), maxQueued, jobs.length)
-      const accept = (beginning?: Beginning): Promise<SubmitOutcome[]> => write((transaction) => submitJobs(transaction, tickets, jobs, room, beginning))
+      const accept = (beginning?: Beginning): Promise<SubmitOutcome[]> => write((transaction) => submitJobs(transaction, jobs, room, beginning))
       const outcomes = await (begin === undefined ? undefined : submitAndBegin(begin, accept)) ?? await accept()
       queueLimit.add(outcomes.filter((outcome) => outcome.outcome === 'accepted' && outcome.job.status === 'queued').length)
       return outcomes
@@ -165,18 +158,14 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     list: async (filter) => await listJobs(reads, filter),
 
     async claim (request) {
-      const { tickets, host: { log } } = now()
       const free = async (known: Claimed[]): Promise<void> => {
-        if (await giveBack(now(), 'jobs', (transaction) => giveBackJobs(transaction, tickets, worker, known)) > 0) queueLimit.forget()
+        if (await giveBack(now(), 'jobs', (transaction) => giveBackJobs(transaction, worker, known)) > 0) queueLimit.forget()
       }
       return await heldJobs.claim(free, async () => {
         const { due, nextDueAt } = await findDue(reads, request)
         if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
-        await tickets.prepare(due.map(({ operation }) => operation))
-        const { jobs, useless } = await write((transaction) => claimJobs(transaction, tickets, request, due, worker))
+        const jobs = await write((transaction) => claimJobs(transaction, request, due, worker, settings.concurrency))
         queueLimit.forget()
-        // What was claimed is claimed, whatever becomes of this: such tickets come round again.
-        if (useless.length > 0) await write((transaction) => sortOut(transaction, tickets, useless)).catch((error: unknown) => { log.warn({ err: error }, 'tickets without work could not be removed') })
         return { jobs, nextDueAt, ...(jobs.length === 0 ? { waits: true } : {}) }
       }, ({ jobs }) => jobs.map(fenceOf))
     },
@@ -190,20 +179,16 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     progress: async (reports) => await write((transaction) => reportProgress(transaction, reports, worker)),
 
     async settle (settlements) {
-      const { tickets } = now()
-      const done = await write((transaction) => settleJobs(transaction, tickets, settlements, worker))
+      if (settlements.length === 0) return []
+      const done = await write((transaction) => settleJobs(transaction, settlements, worker))
       heldJobs.letGo(settlements.map(({ lease }) => fenceOf(lease)))
       queueLimit.forget()
       return done
     },
 
     async end (number, end) {
-      const { tickets } = now()
-      const [job] = await sql('SELECT operation FROM @.jobs WHERE number = $1', number)
-      if (job === undefined) return undefined
-      await tickets.prepare([job.operation as string])
       const answer = await write(async (transaction) => {
-        const answer = await endJob(transaction, tickets, number, end)
+        const answer = await endJob(transaction, number, end)
         if (answer?.ended) transaction.tell()
         return answer
       })
@@ -230,15 +215,13 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     resume: async (number) => await write((transaction) => resumeSubscription(transaction, number)),
 
     async unsubscribe (number, jobEnd) {
-      const { tickets } = now()
       const seen = await readSubscription(reads, number)
       if (seen === undefined) return undefined
-      if (seen.job !== null) await tickets.prepare([seen.operation])
       const answer = await write(async (transaction) => {
         await lockOperations(transaction, [seen.operation])
         const subscription = await readSubscription(transaction, number)
         if (subscription === undefined) return undefined
-        const job = subscription.job === null ? undefined : await endJob(transaction, tickets, subscription.job, jobEnd)
+        const job = subscription.job === null ? undefined : await endJob(transaction, subscription.job, jobEnd)
         await removeSubscription(transaction, number, jobEnd.endedAt)
         transaction.tell()
         return { job: subscription.job, ended: job?.ended ?? false, lease: job?.job }

@@ -2,13 +2,10 @@ import type { JobRecord, NewJob, SubmitOutcome } from '../../work/store.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { readJobs } from './jobs.ts'
 import { insertSubscriptions, renewJobSubscription } from './subscriptions.ts'
-import { newTicket, operationsOf, type Tickets } from './tickets.ts'
 
 interface First { number: number, fingerprint: string }
 
-interface Accepted { ticket: string, record: JobRecord }
-
-/** Jobs that a replica works on from the start: they have no ticket until they wait for another attempt. */
+/** Jobs that a replica works on from the start. */
 export interface Beginning {
   worker: string
   startedAt: number
@@ -31,7 +28,7 @@ class KeyFreedError extends Error {
 }
 
 /** @param room How many more may be queued. */
-export async function submitJobs (transaction: Transaction, tickets: Tickets, jobs: NewJob[], room: number, beginning?: Beginning): Promise<SubmitOutcome[]> {
+export async function submitJobs (transaction: Transaction, jobs: NewJob[], room: number, beginning?: Beginning): Promise<SubmitOutcome[]> {
   // Where there is room for all of them, the insert finds the repeats.
   const firsts = room >= jobs.length ? new Map<string, First>() : await findFirsts(transaction, jobs)
   const wanted: number[] = []
@@ -41,23 +38,24 @@ export async function submitJobs (transaction: Transaction, tickets: Tickets, jo
     if (idempotency !== undefined) keys.add(idempotency.key)
     wanted.push(index)
   }
-  const inserted = await insertJobs(transaction, wanted.map((index) => jobs[index]!), beginning)
+  const isPlain = wanted.length === jobs.length && jobs.every(({ idempotency, subscription }) => idempotency === undefined && subscription === undefined)
+  const inserted = await insertJobs(transaction, wanted.map((index) => jobs[index]!), isPlain, beginning)
   const accepted = new Map(wanted.map((index, place) => [index, inserted[place]]))
-  const made = [...accepted].flatMap(([index, job]) => job === undefined ? [] : [{ ...job, subscription: jobs[index]!.subscription }])
-  const waiting = made.filter(({ record }) => record.status === 'queued').map(({ ticket, record }) => ({ ticket, operation: record.operation, number: record.number }))
-  const subscriptions = made.flatMap(({ subscription, record }) =>
-    subscription === undefined ? [] : [{ subscription, place: { job: record.number, afterEvent: 0, predecessor: null } }])
+  if (isPlain) return inserted.map((job) => ({ outcome: 'accepted', job: job! }))
+  const subscriptions = [...accepted].flatMap(([index, job]) => {
+    const { subscription } = jobs[index]!
+    return subscription === undefined || job === undefined ? [] : [{ subscription, place: { job: job.number, afterEvent: 0, predecessor: null } }]
+  })
   // Known already, or from this call; or another replica was faster, whose commit the insert has waited for.
   const repeats = jobs.filter(({ idempotency }, index) => accepted.get(index) === undefined && idempotency !== undefined)
-  if (waiting.length > 0) transaction.tell()
-  if (repeats.length === 0) transaction.commitWith(operationsOf(waiting).size + Math.min(subscriptions.length, 1))
-  await Promise.all([tickets.write(transaction, waiting), insertSubscriptions(transaction, subscriptions)])
+  if (repeats.length === 0) transaction.commitWith(Math.min(subscriptions.length, 1))
+  await insertSubscriptions(transaction, subscriptions)
 
   const known = repeats.length === 0 ? firsts : await findFirsts(transaction, repeats)
   const repeated = new Map((await readJobs(transaction, [...known.values()].map(({ number }) => number))).map((record) => [record?.number, record]))
   const outcomes: SubmitOutcome[] = []
   for (const [index, { idempotency, subscription }] of jobs.entries()) {
-    const record = accepted.get(index)?.record
+    const record = accepted.get(index)
     const first = idempotency === undefined ? undefined : known.get(idempotency.key)
     if (record !== undefined) outcomes.push({ outcome: 'accepted', job: record })
     else if (first === undefined && accepted.has(index)) throw new KeyFreedError('the job that had this key was swept just now')
@@ -78,21 +76,33 @@ async function findFirsts ({ prepared }: Transaction, jobs: NewJob[]): Promise<M
   return new Map(rows.map((row) => [row.idempotency_key as string, row as unknown as First]))
 }
 
-/** In the order of the jobs; `undefined` for one whose key another replica was faster with. */
-async function insertJobs (transaction: Transaction, jobs: NewJob[], beginning: Beginning | undefined): Promise<(Accepted | undefined)[]> {
+/**
+ * In the order of the jobs; `undefined` for one whose key another replica was faster with.
+ *
+ * @param isAll Whether the transaction has nothing else to do.
+ */
+async function insertJobs (transaction: Transaction, jobs: NewJob[], isAll: boolean, beginning: Beginning | undefined): Promise<(JobRecord | undefined)[]> {
   if (jobs.length === 0) return []
-  const ids = jobs.map(newTicket)
   const begins = chooseBeginning(jobs, beginning)
+  const isBeginning = begins.includes(true)
+  if (isAll && !isBeginning) {
+    transaction.tell()
+    transaction.commitWith(1)
+  }
+  // Numbered before they are inserted: of those that are, none says which it was.
   const inserting: Promise<Row[]> = transaction.prepared(`
-    INSERT INTO @.jobs (operation, owner, ticket, created_at, idempotency_key, fingerprint, input, status, worker, attempt, started_at)
-    SELECT operation, owner, ticket, created_at, idempotency_key, fingerprint, input,
-      CASE WHEN begins THEN 'running' ELSE 'queued' END, CASE WHEN begins THEN $9 END, begins::int, CASE WHEN begins THEN $10::bigint END
-    FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bool[]) WITH ORDINALITY
-      AS job (operation, owner, ticket, created_at, idempotency_key, fingerprint, input, begins, place) ORDER BY place
-    ON CONFLICT DO NOTHING RETURNING number, ticket`,
+    WITH job AS MATERIALIZED (
+      SELECT nextval('@.job_numbers') AS number, asked.* FROM (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bool[]) WITH ORDINALITY
+          AS job (operation, owner, created_at, idempotency_key, fingerprint, input, begins, place) ORDER BY place) AS asked),
+    accepted AS (
+      INSERT INTO @.jobs (number, operation, owner, created_at, idempotency_key, fingerprint, input, status, due_at, worker, attempt, started_at)
+      SELECT number, operation, owner, created_at, idempotency_key, fingerprint, input, CASE WHEN begins THEN 'running' ELSE 'queued' END,
+        CASE WHEN begins THEN NULL ELSE 0 END, CASE WHEN begins THEN $8 END, begins::int, CASE WHEN begins THEN $9::bigint END
+      FROM job ORDER BY place ON CONFLICT DO NOTHING RETURNING number)
+    SELECT place, number FROM accepted JOIN job USING (number)`,
   jobs.map(({ operation }) => operation),
   jobs.map(({ owner }) => owner),
-  ids,
   jobs.map(({ createdAt }) => createdAt),
   jobs.map(({ idempotency }) => idempotency?.key ?? null),
   jobs.map(({ idempotency }) => idempotency?.fingerprint ?? null),
@@ -101,14 +111,13 @@ async function insertJobs (transaction: Transaction, jobs: NewJob[], beginning: 
   beginning?.worker ?? null,
   beginning?.startedAt ?? null)
   // In their round trip, and behind them: the row of the worker is held for as short as may be.
-  const showing = beginning === undefined || !begins.includes(true) ? true : beginning.show(transaction)
-  const [rows, isShown] = await Promise.all([inserting, showing])
+  const [rows, isShown] = await Promise.all([inserting, isBeginning ? beginning!.show(transaction) : true])
   if (!isShown) throw new WorkerGoneError('the others took this worker for dead')
-  const numbers = new Map(rows.map(({ number, ticket }) => [ticket as string, number as number]))
+  if (rows.some(({ place }) => !begins[place as number - 1])) transaction.tell()
+  const numbers = new Map(rows.map(({ place, number }) => [place as number, number as number]))
   return jobs.map((job, index) => {
-    const ticket = ids[index]!
-    const number = numbers.get(ticket)
-    return number === undefined ? undefined : { ticket, record: newRecord(job, number, begins[index] ? beginning!.startedAt : null) }
+    const number = numbers.get(index + 1)
+    return number === undefined ? undefined : newRecord(job, number, begins[index] ? beginning!.startedAt : null)
   })
 }
 
@@ -145,11 +154,6 @@ function newRecord ({ operation, owner, createdAt }: NewJob, number: number, sta
 
 /** How many jobs are queued, counted no further than `most`. */
 export async function countQueued ({ sql }: Statements, most: number): Promise<number> {
-  // Each kind by its own index.
-  const [row] = await sql(`
-    SELECT count(*) AS count FROM (
-      (SELECT 1 FROM @.jobs WHERE status = 'queued' AND ticket IS NOT NULL LIMIT $1)
-      UNION ALL
-      (SELECT 1 FROM @.jobs WHERE status = 'queued' AND ticket IS NULL AND due_at IS NOT NULL LIMIT $1)) AS queued`, most)
+  const [row] = await sql("SELECT count(*) AS count FROM (SELECT 1 FROM @.jobs WHERE status = 'queued' LIMIT $1) AS queued", most)
   return row!.count as number
 }

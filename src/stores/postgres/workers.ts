@@ -1,8 +1,5 @@
 import type { Statements, Transaction } from './connection.ts'
 import type { Claimed } from './handed-out.ts'
-import type { Ticket, Tickets } from './tickets.ts'
-
-interface Held extends Ticket { due_at: number | null }
 
 /** Shows the others that the worker moves. Whoever took it for dead removed its row, so it is put back. */
 export async function keepWorker ({ prepared }: Statements, worker: string): Promise<void> {
@@ -21,16 +18,16 @@ export async function dropWorker ({ change }: Transaction, worker: string, beat?
 }
 
 /** Takes everything from a worker, `crashes` one higher. Resolves to how many jobs and deliveries that were. */
-export async function releaseWorker (transaction: Transaction, tickets: Tickets, worker: string): Promise<number> {
-  return await freeJobs(transaction, tickets, worker, [], 1) + await freeDeliveries(transaction, worker, [])
+export async function releaseWorker (transaction: Transaction, worker: string): Promise<number> {
+  return await freeJobs(transaction, worker, [], 1) + await freeDeliveries(transaction, worker, [])
 }
 
 /** Takes from ourselves what a claim brought whose answer was lost: nobody has begun with it. Resolves to how many. */
-export async function giveBackJobs (transaction: Transaction, tickets: Tickets, worker: string, known: Claimed[]): Promise<number> {
+export async function giveBackJobs (transaction: Transaction, worker: string, known: Claimed[]): Promise<number> {
   // Waits for that claim, should its commit still be under way: it has this row, too, or holds it as it is.
   await keepWorker(transaction, worker)
   await transaction.prepared('SELECT 1 FROM @.workers WHERE id = $1 FOR UPDATE', worker)
-  return await freeJobs(transaction, tickets, worker, known, 0)
+  return await freeJobs(transaction, worker, known, 0)
 }
 
 /** The same for deliveries. */
@@ -39,19 +36,13 @@ export async function giveBackDeliveries (transaction: Transaction, worker: stri
   return await freeDeliveries(transaction, worker, known)
 }
 
-async function freeJobs (transaction: Transaction, tickets: Tickets, worker: string, except: Claimed[], crashes: number): Promise<number> {
-  const { sql, change } = transaction
-  const held = await sql(`
-    SELECT number, operation, ticket, due_at FROM @.jobs WHERE worker = $1
-      AND (number, attempt) NOT IN (SELECT * FROM unnest($2::bigint[], $3::int[])) ORDER BY number FOR UPDATE`, worker, ...listsOf(except)) as unknown as Held[]
-  if (held.length === 0) return 0
-  await change(`
-    UPDATE @.jobs SET worker = NULL, crashes = crashes + $2, ticket = CASE WHEN due_at IS NULL THEN ticket END,
-      status = CASE WHEN due_at IS NULL THEN 'queued' ELSE status END WHERE number = ANY ($1)`, held.map(({ number }) => number), crashes)
-  await tickets.putBack(transaction, held.filter((job) => job.due_at === null))
-  // One that was claimed at its deadline is due again by that time, which it kept, and gets a new ticket then.
-  await tickets.remove(transaction, held.filter((job) => job.due_at !== null))
-  return held.length
+async function freeJobs ({ change }: Transaction, worker: string, except: Claimed[], crashes: number): Promise<number> {
+  // One that was claimed at its deadline is due again by that time, which it kept.
+  return await change(`
+    UPDATE @.jobs SET worker = NULL, crashes = crashes + $4, status = CASE WHEN due_at IS NULL THEN 'queued' ELSE status END, due_at = coalesce(due_at, 0)
+    WHERE number = ANY (ARRAY(
+      SELECT number FROM @.jobs WHERE worker = $1 AND (number, attempt) NOT IN (SELECT * FROM unnest($2::bigint[], $3::int[])) ORDER BY number FOR UPDATE))`,
+  worker, ...listsOf(except), crashes)
 }
 
 async function freeDeliveries ({ change }: Transaction, worker: string, except: Claimed[]): Promise<number> {
