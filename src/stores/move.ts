@@ -79,7 +79,7 @@ export async function moveStore (from: { file: string }, to: Omit<PostgresStoreO
     await migratePostgres(to)
     const pg = await importPg()
     const pool = settings.pool ?? new pg.Pool(settings.config!)
-    const connection = createConnection({ pg, pool, owned: settings.pool === undefined, schema: settings.schema, notify: 'SELECT 1', timeoutMs: settings.timeoutMs, prepare: false, onIdleLoss () {} })
+    const connection = createConnection({ pg, pool, owned: settings.pool === undefined, schema: settings.schema, notify: 'SELECT 1', timeoutMs: settings.timeoutMs, prepare: false, onIdleLoss () {}, onUntold () {} })
     try {
       const counts = await copy(source, connection, settings.schema)
       source.exec('COMMIT')

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type pg from 'pg'
-import tap from 'tap'
+import pg from 'pg'
+import tap, { type Test } from 'tap'
 import { launchPostgres } from './postgres-server.ts'
 
 /** The real PostgreSQL server of a test process, with a schema for each test. */
@@ -25,6 +25,18 @@ let server: Promise<PostgresServer> | undefined
 export async function startPostgres (): Promise<PostgresServer> {
   server ??= launch()
   return await server
+}
+
+/**
+ * A pool of the host's own, on the server of this test process unless it says otherwise. To be made before the stores on
+ * it, so that it ends after they are closed.
+ */
+export async function createPool (t: Test, config: pg.PoolConfig = {}): Promise<pg.Pool> {
+  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, ...config })
+  // A pool that has ended lets its connections close by themselves: the end of the server may still reach them.
+  pool.on('error', () => {})
+  t.teardown(() => pool.end())
+  return pool
 }
 
 async function launch (): Promise<PostgresServer> {

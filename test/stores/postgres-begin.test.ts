@@ -3,7 +3,7 @@ import t, { test, type Test } from 'tap'
 import type { PostgresPool } from '../../src/stores/postgres/dependencies.ts'
 import type { ClaimRequest, JobRecord, NewJob, Settlement, Store } from '../../src/work/store.ts'
 import { createLatch } from '../helpers/latch.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { createPool } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 
 // A server of its own: a busy machine takes its time.
@@ -32,8 +32,7 @@ async function createLossyPool (t: Test): Promise<{ pool: PostgresPool, losing (
       return answer.then(() => { throw new Error('Connection terminated unexpectedly') }) as never
     }
   }
-  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
-  t.teardown(() => pool.end())
+  const pool = await createPool(t, { max: 6, Client })
   return {
     pool: pool as unknown as PostgresPool,
     async losing (work) {
@@ -95,8 +94,7 @@ test('whoever takes a worker for dead waits for what it is about to begin, and t
       return goOn.promise.then(run) as never
     }
   }
-  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
-  t.teardown(() => pool.end())
+  const pool = await createPool(t, { max: 6, Client })
   const { store } = await open({ pool: pool as unknown as PostgresPool })
   const [first] = await submit(store)
   holds = true
@@ -165,8 +163,7 @@ test('a claim that gives back what is in doubt waits for submits that are under 
       return (then === 'hold' ? answer.then(() => held.promise) : answer.then(() => { throw new Error('Connection terminated unexpectedly') })) as never
     }
   }
-  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, max: 6, Client })
-  t.teardown(() => pool.end())
+  const pool = await createPool(t, { max: 6, Client })
   const { open } = await createReplicas(t)
   const { store } = await open({ pool: pool as unknown as PostgresPool })
   await submit(store)

@@ -13,7 +13,7 @@ import { createManualClock } from '../../src/testing/index.ts'
 import { leaseMs } from '../../src/work/job-runner.ts'
 import type { Store, StoreHost } from '../../src/work/store.ts'
 import { findPort } from '../helpers/find-port.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { createPool, startPostgres } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 import { createLog } from '../helpers/runner.ts'
 
@@ -98,15 +98,15 @@ test('a password may be a function, as for tokens, and a pool of the host\'s sta
   const connection = { host: hostname, port: Number(port), user: username, database: 'postgres', password: async () => { asked++; return password } }
   const { store } = await open({ connection })
   t.ok(asked > 0)
-  const pool = new pg.Pool({ connectionString: server.url, max: 6 })
-  t.teardown(() => pool.end())
+  const pool = await createPool(t, { max: 6 })
+  const listeners = pool.listenerCount('error')
   const other = postgresStore({ pool, schema })
   await other.open(host())
   t.same(await runOne(store, other), [true])
   await other.close()
   t.same((await pool.query('SELECT 1 AS one')).rows, [{ one: 1 }])
   t.same((await pool.query('SELECT pg_listening_channels()')).rows, [])
-  t.equal(pool.listenerCount('error'), 0)
+  t.equal(pool.listenerCount('error'), listeners)
 })
 
 test('with migrate: false nothing is made, and a user without the right to make anything will do', async (t) => {
@@ -162,7 +162,7 @@ function createFakeConnection (pipeline: boolean) {
     release () {}
   }
   const pool = { connect: async () => client, end: async () => {}, on () {}, removeListener () {} }
-  return { asked, connection: createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {} }) }
+  return { asked, connection: createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {}, onUntold () {} }) }
 }
 
 for (const pipeline of [true, false]) {
@@ -185,27 +185,27 @@ for (const pipeline of [true, false]) {
 }
 
 test('statements that are asked often are prepared, and none where that is turned off', async (t) => {
-  const { server, open } = await createReplicas(t)
+  const { open } = await createReplicas(t)
   for (const preparedStatements of [true, false]) {
     const names: (string | undefined)[] = []
-    let underWay = 0
     let most = 0
     class Client extends pg.Client {
+      #underWay = 0
       override query (...values: unknown[]): never {
         const [query] = values as [{ name?: string }]
         names.push(query.name)
-        most = Math.max(most, ++underWay)
+        most = Math.max(most, ++this.#underWay)
         const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown> | undefined
-        answer?.then(() => { underWay-- }, () => { underWay-- })
+        const done = (): void => { this.#underWay-- }
+        answer?.then(done, done)
         return answer as never
       }
     }
-    const pool = new pg.Pool({ connectionString: server.url, max: 4, Client })
-    t.teardown(() => pool.end())
+    const pool = await createPool(t, { max: 4, Client })
     const { store } = await open({ pool, preparedStatements })
     for (let times = 0; times < 3; times++) {
       await store.submit([{ operation: 'Bake', owner: '', input: '{}', createdAt: start }], { maxQueued: 10 })
-      underWay = most = 0
+      most = 0
       const { jobs } = await store.claim({ operations: [{ operation: 'Bake', limit: 9 }], limit: 9, now: start })
       t.same(await store.settle(jobs.map(({ number, attempt }) => ({ lease: { number, attempt }, to: { status: 'succeeded', result: null, endedAt: start, expiresAt: start } }))), [true])
       t.equal(most, 1, 'a pool that does not pipeline is asked for one statement at a time')
@@ -239,7 +239,7 @@ test('of statements asked for at once the first that failed says why, so that a 
     release () {}
   }
   const pool = { connect: async () => client, end: async () => {}, on () {}, removeListener () {} }
-  const connection = createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {} })
+  const connection = createConnection({ pg: pg as unknown as PgModule, pool, owned: true, schema: 'cakes', notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {}, onUntold () {} })
   await connection.write(async ({ sql }) => {
     const withMoreHops = async (): Promise<void> => { await (async () => await (async () => await sql('SELECT first'))())() }
     await Promise.all([withMoreHops(), sql('SELECT second')])
@@ -251,9 +251,8 @@ test('of statements asked for at once the first that failed says why, so that a 
 test('a prepared statement whose table changed, or that is gone, is prepared again', async (t) => {
   const { server, schema, open } = await createReplicas(t)
   await open()
-  const pool = new pg.Pool({ connectionString: server.url, max: 2 })
-  t.teardown(() => pool.end())
-  const connection = createConnection({ pg: pg as unknown as PgModule, pool: pool as never, owned: false, schema, notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {} })
+  const pool = await createPool(t, { max: 2 })
+  const connection = createConnection({ pg: pg as unknown as PgModule, pool: pool as never, owned: false, schema, notify: '', timeoutMs: 5000, prepare: true, onIdleLoss () {}, onUntold () {} })
   const read = async (): Promise<string[]> => Object.keys((await connection.prepared('SELECT * FROM @.log'))[0]!)
   const readWithin = async (): Promise<string[]> => Object.keys((await connection.write(({ prepared }) => prepared('SELECT * FROM @.log')))[0]!)
   t.same(await read(), ['last'])

@@ -1,9 +1,9 @@
 import pg from 'pg'
-import t, { test, type Test } from 'tap'
+import t, { test } from 'tap'
 import type { ClaimRequest, JobRecord, Settlement, Store } from '../../src/work/store.ts'
 import { leaseMs } from '../../src/work/job-runner.ts'
 import { createLatch } from '../helpers/latch.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { createPool } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 import { createTcpProxy } from '../helpers/tcp-proxy.ts'
 import { until } from '../helpers/until.ts'
@@ -21,13 +21,6 @@ const succeeded = (job: { number: number, attempt: number }): Settlement =>
 async function accept (store: Store, count = 1): Promise<JobRecord[]> {
   const outcomes = await store.submit(Array.from({ length: count }, () => newJob), { maxQueued: 1000 })
   return outcomes.map((outcome) => (outcome as { job: JobRecord }).job)
-}
-
-/** Of the host's own. To be made before the stores on it, so that it ends after they are closed. */
-async function createPool (t: Test, config: pg.PoolConfig): Promise<pg.Pool> {
-  const pool = new pg.Pool({ connectionString: (await startPostgres()).url, ...config })
-  t.teardown(() => pool.end())
-  return pool
 }
 
 /** The same pool, whose commits come by here. */

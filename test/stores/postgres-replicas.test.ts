@@ -6,7 +6,7 @@ import t, { test } from 'tap'
 import { createManualClock } from '../../src/testing/index.ts'
 import { createDeployment, secret } from '../helpers/deployment.ts'
 import { createLatch } from '../helpers/latch.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { createPool } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 import { until } from '../helpers/until.ts'
 
@@ -133,7 +133,6 @@ test('right after a burst, before the planner knows of it, work is handed out fa
 })
 
 test('an idle replica asks the database at most 250 times a minute', async (t) => {
-  const { url } = await startPostgres()
   let asked = 0
   let open = 0
   class CountingClient extends pg.Client {
@@ -145,8 +144,7 @@ test('an idle replica asks the database at most 250 times a minute', async (t) =
       return answer as never
     }
   }
-  const pool = new pg.Pool({ connectionString: url, max: 10, Client: CountingClient })
-  t.teardown(() => pool.end())
+  const pool = await createPool(t, { max: 10, Client: CountingClient })
   const { replica } = await createDeployment(t)
   const clock = createManualClock()
   const app = await replica({ clock }, { connectionString: undefined, pool })

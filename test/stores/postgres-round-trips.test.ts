@@ -1,7 +1,8 @@
 import pg from 'pg'
-import t, { test } from 'tap'
+import t, { test, type Test } from 'tap'
 import { createConnection, type Connection, type Transaction } from '../../src/stores/postgres/connection.ts'
 import type { PgModule, PostgresPool } from '../../src/stores/postgres/dependencies.ts'
+import { createPool } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 
 // A server of its own: a busy machine takes its time.
@@ -12,7 +13,7 @@ const newJob = (key?: string) => ({ operation: 'Bake', owner: '', input: '{}', c
 const bake = { operations: [{ operation: 'Bake', limit: 9 }], limit: 9, now: start }
 
 /** Counts how often somebody waits for an answer: what is asked while another is under way shares its round trip. */
-function createCountingPool (connectionString: string, pipeline: boolean, max: number): { pool: pg.Pool, roundTrips: () => number } {
+async function createCountingPool (t: Test, pipeline: boolean, max: number): Promise<{ pool: pg.Pool, roundTrips: () => number }> {
   let count = 0
   class Client extends pg.Client {
     #underWay = 0
@@ -24,7 +25,7 @@ function createCountingPool (connectionString: string, pipeline: boolean, max: n
       return answer as never
     }
   }
-  const pool = new pg.Pool({ connectionString, max, Client, pipeline } as pg.PoolConfig)
+  const pool = await createPool(t, { max, Client, pipeline } as pg.PoolConfig)
   return {
     pool,
     roundTrips () {
@@ -35,10 +36,9 @@ function createCountingPool (connectionString: string, pipeline: boolean, max: n
   }
 }
 
-test('a start, a claim and a result are two round trips each, and a look before the claim', async (t) => {
-  const { server, open } = await createReplicas(t)
-  const { pool, roundTrips } = createCountingPool(server.url, true, 4)
-  t.teardown(() => pool.end())
+test('a start that may be a repeat and a claim are two round trips each, any other start and a result one, and a look before the claim', async (t) => {
+  const { pool, roundTrips } = await createCountingPool(t, true, 4)
+  const { open } = await createReplicas(t)
   const { store } = await open({ pool: pool as unknown as PostgresPool })
   const counts: number[][] = []
   for (const key of ['one', 'two', 'three']) {
@@ -46,13 +46,15 @@ test('a start, a claim and a result are two round trips each, and a look before 
     const [outcome] = await store.submit([newJob(key), newJob()], { maxQueued: 100 })
     t.equal(outcome!.outcome, 'accepted')
     const submitted = roundTrips()
+    await store.submit([newJob()], { maxQueued: 100 })
+    const plain = roundTrips()
     const { jobs } = await store.claim(bake)
     const claimed = roundTrips()
-    t.equal(jobs.length, 2)
-    t.same(await store.settle(jobs.map(({ number, attempt }) => ({ lease: { number, attempt }, to: { status: 'succeeded', result: null, endedAt: start, expiresAt: start + 1e9 } }))), [true, true])
-    counts.push([submitted, claimed, roundTrips()])
+    t.equal(jobs.length, 3)
+    t.same(await store.settle(jobs.map(({ number, attempt }) => ({ lease: { number, attempt }, to: { status: 'succeeded', result: null, endedAt: start, expiresAt: start + 1e9 } }))), [true, true, true])
+    counts.push([submitted, plain, claimed, roundTrips()])
   }
-  t.same(counts.at(-1), [2, 3, 2])
+  t.same(counts.at(-1), [2, 1, 3, 1])
   const [known] = await store.submit([newJob('one')], { maxQueued: 100 })
   t.equal(known!.outcome, 'repeated')
   await store.close()
@@ -60,10 +62,8 @@ test('a start, a claim and a result are two round trips each, and a look before 
 
 for (const pipeline of [true, false]) {
   test(`a COMMIT behind statements that are on their way, ${pipeline ? 'pipelined' : 'one by one'}`, async (t) => {
-    const { server } = await createReplicas(t)
-    const { pool, roundTrips } = createCountingPool(server.url, pipeline, 1)
-    t.teardown(() => pool.end())
-    const connection = createConnection({ pg: pg as unknown as PgModule, pool: pool as unknown as PostgresPool, owned: false, schema: 'pg_temp', notify: "NOTIFY cakes, 'told'", timeoutMs: 5000, prepare: true, onIdleLoss () {} })
+    const { pool, roundTrips } = await createCountingPool(t, pipeline, 1)
+    const connection = createConnection({ pg: pg as unknown as PgModule, pool: pool as unknown as PostgresPool, owned: false, schema: 'pg_temp', notify: "NOTIFY cakes, 'told'", timeoutMs: 5000, prepare: true, onIdleLoss () {}, onUntold () {} })
     // Gone with the only connection.
     await connection.sql('CREATE TABLE @.cakes (number int PRIMARY KEY)')
     const kept = async (): Promise<unknown[]> => (await connection.sql('SELECT number FROM @.cakes ORDER BY number')).map(({ number }) => number)

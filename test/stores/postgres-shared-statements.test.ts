@@ -3,7 +3,7 @@ import t, { test, type Test } from 'tap'
 import { createManualClock } from '../../src/testing/index.ts'
 import { pathOf, type TestApp } from '../helpers/app.ts'
 import { createDeployment } from '../helpers/deployment.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { createPool } from '../helpers/postgres.ts'
 
 // A server of its own: a busy machine takes its time.
 t.setTimeout(300_000)
@@ -25,7 +25,6 @@ interface Counted {
 
 /** An app on a clock that stands still and with no runners: nothing is asked but what calls ask. */
 async function createCounted (t: Test): Promise<Counted> {
-  const { url } = await startPostgres()
   let asked: Asked[] = []
   class Client extends pg.Client {
     override query (...values: unknown[]): never {
@@ -34,8 +33,7 @@ async function createCounted (t: Test): Promise<Counted> {
       return (super.query as (...values: unknown[]) => unknown)(...values) as never
     }
   }
-  const pool = new pg.Pool({ connectionString: url, max: 10, Client })
-  t.teardown(() => pool.end())
+  const pool = await createPool(t, { max: 10, Client })
   // After the pool, so that it is closed before that is ended.
   const { replica } = await createDeployment(t)
   const app = await replica({ runners: false, clock: createManualClock() }, { connectionString: undefined, pool })

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../errors.ts'
 import { explain, isLost, sqlState } from './errors.ts'
+import { createTeller } from './teller.ts'
 import type { PgModule, PostgresClient, PostgresPool, PostgresQuery, PostgresResult } from './dependencies.ts'
 
 export type Row = Record<string, unknown>
@@ -18,7 +19,7 @@ export interface Statements {
 export interface Transaction extends Statements {
   /** How many rows a statement changed. */
   change (text: string, ...values: unknown[]): Promise<number>
-  /** Other replicas are told with the commit. */
+  /** Other replicas are told, with the commit or shortly after it. */
   tell (): void
   /**
    * So many more statements, and COMMIT goes out with the last of them, in its round trip: none of them may need the
@@ -47,12 +48,14 @@ export interface ConnectionParts {
   /** Whether the pool is ours to end. */
   owned: boolean
   schema: string
-  /** What goes before a commit that other replicas are told of. */
+  /** The statement that tells other replicas. */
   notify: string
   timeoutMs: number
   /** Whether statements may be prepared. */
   prepare: boolean
   onIdleLoss: (error: Error) => void
+  /** Other replicas could not be told of what was committed. */
+  onUntold: (error: unknown) => void
 }
 
 /** Of a transaction that was the victim of a deadlock, or lost against another at the same row. */
@@ -66,7 +69,8 @@ export const migrationTimeoutMs = 900_000
 /** So that the server's own error comes first. */
 const graceMs = 1_000
 
-export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, prepare, onIdleLoss }: ConnectionParts): Connection {
+export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, prepare, onIdleLoss, onUntold }: ConnectionParts): Connection {
+  let closing = false
   let closed = false
   // Without a listener, a connection that breaks while it is idle, or in the same packet that says it is open, ends the process.
   const onConnect = (client: PostgresClient): void => { client.on('error', () => {}) }
@@ -182,11 +186,17 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
       const run = client.pipeline === true ? ask : inTurn(ask)
       // Not waited for: if it fails, so does all that follows.
       run({ text: patient ? begin : limited }).catch(() => {})
-      let news = ''
+      let isNews = false
+      let isTold = false
       let left = Infinity
       let committed: Promise<boolean> | undefined
+      function withNews (commit: string): string {
+        if (!isNews) return commit
+        isTold = teller.goesAlong()
+        return isTold ? `${notify}; ${commit}` : commit
+      }
       function commit (): Promise<boolean> {
-        committed ??= run({ text: `${news}COMMIT` }).then(() => true, (error: unknown) => {
+        committed ??= run({ text: withNews('COMMIT') }).then(() => true, (error: unknown) => {
           failure ??= { error }
           return false
         })
@@ -204,12 +214,13 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
           prepared: async (text, ...values) => (await step(named(ours(text, values)))).rows,
           change: async (text, ...values) => (await step(ours(text, values))).rowCount ?? 0,
           script: async (text) => { await step({ text: textOf(text) }) },
-          tell: () => { news = `${notify}; ` },
+          tell: () => { isNews = true },
           commitWith: (statements) => { left = statements }
         })
         await commit()
         // Also of a statement whose failure `work` made nothing of: the server has made nothing of it all.
         if (failure !== undefined) throw failure.error
+        if (isNews && !isTold) teller.later()
         return result
       } catch (thrown) {
         over = true
@@ -223,6 +234,10 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
       }
     })
   }
+
+  const teller = createTeller(async () => {
+    await use((client) => runFor(client, { text: notify })).catch(onUntold)
+  })
 
   async function retry<T> (work: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
@@ -244,7 +259,9 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     take,
 
     async close () {
-      if (closed) return
+      if (closing) return
+      closing = true
+      await teller.stop()
       closed = true
       if (owned) return await pool.end()
       pool.removeListener('error', onIdleLoss)

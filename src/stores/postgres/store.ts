@@ -66,7 +66,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         // The pool hangs its whole client on it, with the key that cancels its queries: not for any log.
         if ('client' in error) Object.defineProperty(error, 'client', { enumerable: false })
         host.log.warn({ err: explain(error) }, 'an idle connection to PostgreSQL was lost')
-      }
+      },
+      onUntold (error) { host.log.warn({ err: error }, 'other replicas could not be told of new work, they find it within 5 s') }
     })
     const listener = createListener({ connection, ...news, clock: host.clock, log: host.log, onNews: host.wake, timeoutMs })
     opened = { connection, listener, host }

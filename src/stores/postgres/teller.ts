@@ -1,0 +1,49 @@
+/** Tells other replicas that there is news. */
+export interface Teller {
+  /** For a commit that brings news: whether the word goes out with it. If not, `later` is to follow. */
+  goesAlong (): boolean
+  /** What was committed is told soon. */
+  later (): void
+  /** Tells at once what is still to be told. */
+  stop (): Promise<void>
+}
+
+/**
+ * How long one word stands for all that follows: those who hear it gather for as long before they look, and each costs
+ * the server, and every replica, as much as several starts.
+ */
+const pauseMs = 25
+
+/** @param send Must not reject. */
+export function createTeller (send: () => Promise<void>): Teller {
+  let toldAt = -Infinity
+  let timer: NodeJS.Timeout | undefined
+  let sending: Promise<void> = Promise.resolve()
+
+  function tell (): void {
+    timer = undefined
+    toldAt = performance.now()
+    sending = send()
+  }
+
+  return {
+    goesAlong () {
+      if (timer !== undefined || performance.now() - toldAt < pauseMs) return false
+      toldAt = performance.now()
+      return true
+    },
+
+    later () {
+      // Others work in real time, so this is no matter for the Clock.
+      timer ??= setTimeout(tell, toldAt + pauseMs - performance.now())
+    },
+
+    async stop () {
+      if (timer !== undefined) {
+        clearTimeout(timer)
+        tell()
+      }
+      await sending
+    }
+  }
+}
