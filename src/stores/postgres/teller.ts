@@ -35,7 +35,7 @@ export function createTeller (send: () => Promise<void>): Teller {
 
     later () {
       // Others work in real time, so this is no matter for the Clock.
-      timer ??= setTimeout(tell, toldAt + pauseMs - performance.now())
+      timer ??= setTimeout(tell, Math.max(0, toldAt + pauseMs - performance.now()))
     },
 
     async stop () {
