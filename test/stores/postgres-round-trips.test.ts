@@ -111,3 +111,38 @@ for (const pipeline of [true, false]) {
     })
   })
 }
+
+test('of a burst the first commit tells the others, then a word every 25 ms, and what came last is told, too', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const listener = await server.pool.connect()
+  t.teardown(() => { listener.release(true) })
+  const heard: string[] = []
+  let hear = (): void => {}
+  listener.on('notification', ({ payload }) => {
+    heard.push(payload!)
+    hear()
+  })
+  await listener.query(`LISTEN "${schema}.work"`)
+  const { store } = await open()
+  const word = (): Promise<void> => new Promise((resolve) => { hear = resolve })
+  const first = word()
+  await store.submit([newJob()], { maxQueued: 100 })
+  await first
+  heard.length = 0
+  const began = performance.now()
+  let last: Promise<void> | undefined
+  for (let commits = 0; commits < 30; commits++) {
+    last = word()
+    await store.submit([newJob()], { maxQueued: 100 })
+  }
+  await last
+  const most = 1 + Math.ceil((performance.now() - began) / 25)
+  t.ok(heard.length <= most, `${heard.length} words for 30 commits, at most ${most}`)
+
+  await store.submit([newJob()], { maxQueued: 100 })
+  heard.length = 0
+  await store.submit([newJob()], { maxQueued: 100 })
+  await store.close()
+  await listener.query('SELECT 1')
+  t.ok(heard.length > 0, 'and a store that closes says what it had still to say')
+})
