@@ -9,7 +9,7 @@ import { keepWorker } from './workers.ts'
  * moment. Of an operation those that waited for a time come first, then the oldest.
  */
 
-/** Why a job may be taken, in the order in which they are. In this order of columns no index but the one of its kind is of use, whatever the planner believes of the table. */
+/** Why a job may be taken, in the order in which they are. */
 const kinds = {
   /** Deferred, and nobody ended it in time. */
   overdue: "status = 'running' AND worker IS NULL AND due_at <= $2",
@@ -24,12 +24,11 @@ type Due = { operation: string } & Record<Kind, boolean>
 
 /** What a claim would find, and when the next is due: one statement without locks, since most wake-ups find nothing. */
 export async function findDue ({ prepared }: Statements, { operations, now }: ClaimRequest): Promise<{ due: Due[], nextDueAt: number | null }> {
-  const of = 'FROM @.jobs WHERE jobs.operation = asked.operation AND'
+  // Not by EXISTS: a planner that believes the table to be full of such rows would look for the first of them in all of it.
+  const first = (condition: string): string => `(SELECT min(due_at) FROM @.jobs WHERE jobs.operation = asked.operation AND ${condition})`
   const rows = await prepared(`
-    SELECT operation, ${kindNames.map((kind) => `EXISTS (SELECT 1 ${of} ${kinds[kind]}) AS ${kind}`).join(', ')},
-      least(
-        (SELECT min(due_at) ${of} status = 'queued' AND due_at > greatest($2, 0)),
-        (SELECT min(due_at) ${of} status = 'running' AND worker IS NULL AND due_at > $2)) AS next
+    SELECT operation, ${kindNames.map((kind) => `${first(kinds[kind])} IS NOT NULL AS ${kind}`).join(', ')},
+      least(${first("status = 'queued' AND due_at > greatest($2, 0)")}, ${first("status = 'running' AND worker IS NULL AND due_at > $2")}) AS next
     FROM unnest($1::text[]) AS asked (operation)`, operations.map(({ operation }) => operation), now)
   const times = rows.flatMap(({ next }) => next === null ? [] : [next as number])
   return {
@@ -68,6 +67,7 @@ async function lockDue (transaction: Transaction, { operations, limit, now }: Cl
     const end = Math.min(limit, numbers.length + Math.min(most, room.get(operation) ?? Infinity))
     for (const kind of kindNames) {
       if (!found[kind] || numbers.length >= end) continue
+      // In this order, which no other index has, the index of the kind is taken whatever the planner believes.
       const rows = await transaction.prepared(`
         SELECT number FROM @.jobs WHERE operation = $1 AND ${kinds[kind]} ORDER BY due_at, number LIMIT $${kind === 'queued' ? 2 : 3} FOR UPDATE SKIP LOCKED`,
       operation, ...(kind === 'queued' ? [] : [now]), end - numbers.length)
