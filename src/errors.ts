@@ -14,7 +14,7 @@ export const DuplicateOperationError = createError('FST_LOGIC_APPS_DUPLICATE_OPE
   'operationId "%s" is used by %s and by %s: give each operation its own', 500)
 
 export const MissingDependencyError = createError('FST_LOGIC_APPS_MISSING_DEPENDENCY',
-  'a package that this needs is not installed: run "npm install %s"', 500)
+  'a package is missing: run "npm install %s"', 500)
 
 // The connector document.
 export const InvalidConnectorError = createError('FST_LOGIC_APPS_INVALID_CONNECTOR', '%s', 500)

@@ -69,7 +69,7 @@ test('without the package pg the store says what to install', async (t) => {
   })
   t.teardown(() => hooks.deregister())
   const { url } = await startPostgres()
-  await t.rejects(postgresStore({ connectionString: url }).open(host()), { code: 'FST_LOGIC_APPS_MISSING_DEPENDENCY', message: 'a package that this needs is not installed: run "npm install pg"' })
+  await t.rejects(postgresStore({ connectionString: url }).open(host()), { code: 'FST_LOGIC_APPS_MISSING_DEPENDENCY', message: 'a package is missing: run "npm install pg"' })
 })
 
 test('several replicas may make everything at once, in a database that has nothing yet', async (t) => {

@@ -64,9 +64,7 @@ export async function settleJobs (transaction: Transaction, settlements: Settlem
   const queued: Queued[] = []
   const deferred: Deferred[] = []
   const first = new Map<string, number>()
-  // In the order of their numbers, for the reason given at lockJobs.
-  const inOrder = settlements.map((settlement, index) => ({ ...settlement, index })).sort((a, b) => a.lease.number - b.lease.number || a.index - b.index)
-  for (const { lease, to, index } of inOrder) {
+  for (const [index, { lease, to }] of settlements.entries()) {
     // An attempt ends once, also within a call.
     if (first.has(keyOf(lease))) continue
     first.set(keyOf(lease), index)
@@ -77,8 +75,11 @@ export async function settleJobs (transaction: Transaction, settlements: Settlem
   const owing = ended.some(({ end }) => end.callback !== undefined)
   // Of ends there is news only where a callback is owed.
   if (queued.length > 0 || owing) transaction.tell()
-  if (!owing) transaction.commitWith([ended, queued, deferred].filter(({ length }) => length > 0).length)
+  if (!owing) transaction.commitWith(1 + [ended, queued, deferred].filter(({ length }) => length > 0).length)
+  // Before anything else, since no UPDATE has an order.
+  const locking = transaction.prepared('SELECT count(*) FROM (SELECT 1 FROM @.jobs WHERE number = ANY ($1) ORDER BY number FOR UPDATE) AS locked', settlements.map(({ lease }) => lease.number))
   const kept = new Map((await Promise.all([
+    locking.then(() => []),
     recordEnds(transaction, ended, worker),
     requeue(transaction, queued, worker),
     defer(transaction, deferred, worker)

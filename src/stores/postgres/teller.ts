@@ -4,7 +4,7 @@ export interface Teller {
   goesAlong (): boolean
   /** What was committed is told soon. */
   later (): void
-  /** Tells at once what is still to be told. */
+  /** Tells at once what is still to be told. From then on every word goes along. */
   stop (): Promise<void>
 }
 
@@ -18,31 +18,43 @@ const pauseMs = 25
 export function createTeller (send: () => Promise<void>): Teller {
   let toldAt = -Infinity
   let timer: NodeJS.Timeout | undefined
-  let sending: Promise<void> = Promise.resolve()
+  let sending: Promise<void> | undefined
+  /** There is news that no word has gone out for, and that waits for the one under way. */
+  let isOwed = false
+  let stopped = false
 
   function tell (): void {
     timer = undefined
+    isOwed = false
     toldAt = performance.now()
-    sending = send()
+    sending = send().finally(() => {
+      sending = undefined
+      if (isOwed) later()
+    })
+  }
+
+  function later (): void {
+    isOwed = true
+    if (sending !== undefined) return
+    // Others work in real time, so this is no matter for the Clock.
+    timer ??= setTimeout(tell, Math.max(0, toldAt + pauseMs - performance.now()))
   }
 
   return {
     goesAlong () {
-      if (timer !== undefined || performance.now() - toldAt < pauseMs) return false
+      if (stopped) return true
+      if (isOwed || sending !== undefined || performance.now() - toldAt < pauseMs) return false
       toldAt = performance.now()
       return true
     },
 
-    later () {
-      // Others work in real time, so this is no matter for the Clock.
-      timer ??= setTimeout(tell, Math.max(0, toldAt + pauseMs - performance.now()))
-    },
+    later,
 
     async stop () {
-      if (timer !== undefined) {
-        clearTimeout(timer)
-        tell()
-      }
+      stopped = true
+      await sending
+      clearTimeout(timer)
+      if (isOwed) tell()
       await sending
     }
   }
