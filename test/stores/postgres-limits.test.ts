@@ -1,6 +1,8 @@
 import t, { test } from 'tap'
 import type { ClaimedJob, ClaimRequest, JobRecord, Settlement, Store } from '../../src/work/store.ts'
+import type { PostgresServer } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
+import { until } from '../helpers/until.ts'
 
 // A server of its own: a busy machine takes its time.
 t.setTimeout(300_000)
@@ -13,6 +15,17 @@ const succeeded = (job: ClaimedJob): Settlement => ({ lease: leaseOf(job), to: {
 async function accept (store: Store, operation = 'Bake'): Promise<number> {
   const [outcome] = await store.submit([{ operation, owner: '', input: '{}', createdAt: start }], { maxQueued: 1000 })
   return (outcome as { job: JobRecord }).job.number
+}
+
+/** Counts from now on, and closes the stores: the server counts when their connections end. */
+async function createDeadlockCount ({ pool }: PostgresServer, stores: Store[]): Promise<() => Promise<number>> {
+  const read = async (): Promise<number> => Number((await pool.query('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()')).rows[0].deadlocks)
+  const before = await read()
+  return async () => {
+    for (const store of stores) await store.close()
+    await until(async () => (await pool.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'fastify-logic-apps'")).rows.length === 0)
+    return await read() - before
+  }
 }
 
 test('under a limit of all replicas together the oldest go first', async (t) => {
@@ -61,10 +74,9 @@ test('of an operation the overdue come first, then those whose wait is over, in 
 
 test('replicas that claim of several limited operations, each in another order, do not wait for each other', async (t) => {
   const { server, open } = await createReplicas(t)
-  const deadlocks = async (): Promise<number> => Number((await server.pool.query('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()')).rows[0].deadlocks)
   const options = { concurrency: { Bake: 100, Freeze: 100 } }
   const replicas = [await open(options), await open(options)]
-  const before = await deadlocks()
+  const deadlocks = await createDeadlockCount(server, replicas.map(({ store }) => store))
   const operations = [{ operation: 'Bake', limit: 1 }, { operation: 'Freeze', limit: 1 }]
   for (let rounds = 0; rounds < 15; rounds++) {
     for (const { operation } of [...operations, ...operations]) await accept(replicas[0]!.store, operation)
@@ -73,8 +85,22 @@ test('replicas that claim of several limited operations, each in another order, 
       await store.settle(jobs.map(succeeded))
     }))
   }
-  // Counted when a connection ends.
-  for (const { store } of replicas) await store.close()
-  await new Promise((resolve) => { setTimeout(resolve, 300) })
-  t.equal(await deadlocks() - before, 0)
+  t.equal(await deadlocks(), 0)
+})
+
+test('progress and results of the same jobs, in whatever order they are told, do not wait for each other', async (t) => {
+  const { server, open } = await createReplicas(t)
+  const { store } = await open()
+  const deadlocks = await createDeadlockCount(server, [store])
+  for (let rounds = 0; rounds < 60; rounds++) {
+    await accept(store)
+    await accept(store)
+    const { jobs: [one, other] } = await store.claim(bake())
+    const [, settled] = await Promise.all([
+      store.progress([one!, other!].map((job) => ({ lease: leaseOf(job), percentComplete: 50, message: '' }))),
+      store.settle([succeeded(other!), { lease: leaseOf(one!), to: { status: 'queued', dueAt: start + 1e9, failures: 1 } }])
+    ])
+    t.same(settled, [true, true])
+  }
+  t.equal(await deadlocks(), 0)
 })
