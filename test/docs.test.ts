@@ -55,6 +55,8 @@ const pages = ['README.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: ro
 
 // The compiler takes its time on a busy machine.
 tap.setTimeout(240_000)
+// The tutorials wait while it does.
+tap.jobs = 2
 
 test('every code block compiles, and every JSON block parses', async (t) => {
   const project = createProject(t)

@@ -10,6 +10,8 @@ import { createTempDir } from './helpers/temp-dir.ts'
 import { until } from './helpers/until.ts'
 
 t.setTimeout(300_000)
+// They mostly wait, so they wait together.
+t.jobs = 3
 
 async function runServer (t: Test, file: string, env: Record<string, string> = {}): Promise<Example & { origin: string }> {
   const { PORT = String(await findPort()) } = env

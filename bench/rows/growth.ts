@@ -15,7 +15,7 @@ export const growth: Row = {
         const subject = await startSubject('logic-apps.ts', { file: path(`growth-${size}.db`) })
         subjects.push(subject)
         await subject.call('prepareEnded', size)
-        paths.push(await startOrders(subject, 1000))
+        paths.push(await startOrders(subject, sized(1000, 200)))
         progress(`${size} ended jobs are there`)
       }
       const measures: Record<string, (subject: Subject, index: number) => Promise<number>> = {

@@ -17,11 +17,11 @@ export const memory: Row = {
 }
 
 async function acceptJobs ({ sized, path, progress }: Bench): Promise<Line> {
-  const count = sized(1_000_000, 10_000)
+  const count = sized(1_000_000, 2000)
   const accepting = await startSubject('logic-apps.ts', { file: path('memory-jobs.db'), runners: false })
   try {
     // Until the heap has the size that it keeps.
-    await acceptMany(accepting.origin, sized(50_000, 5000))
+    await acceptMany(accepting.origin, sized(50_000, 500))
     const before = await accepting.call<number>('rss')
     let most = before
     for (let made = 0; made < count; made += count / 10) {
@@ -37,7 +37,7 @@ async function acceptJobs ({ sized, path, progress }: Bench): Promise<Line> {
 
 /** To receivers that never come to an end with them: whatever is pending stays so. */
 async function owePending ({ sized, path, progress }: Bench): Promise<Line> {
-  const count = sized(1_000_000, 10_000)
+  const count = sized(1_000_000, 2000)
   const subscribers = sized(1000, 100)
   const sending = await startSubject('logic-apps.ts', { file: path('memory-callbacks.db') })
   try {

@@ -1,5 +1,9 @@
+import type { FastifyServerOptions } from 'fastify'
+import { once } from 'node:events'
+import { connect, type IncomingHttpHeaders } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
-import { createApp, pathOf } from '../helpers/app.ts'
+import { createApp, pathOf, pollUntilEnded } from '../helpers/app.ts'
 import { addCakes, cancel, idOf, order, poll, readOperation } from '../helpers/cakes.ts'
 
 const retentionMs = 604_800_000
@@ -149,4 +153,105 @@ test('polls have no side effect: a job does not care how often it is asked for',
   await clock.advance(1000)
   const bodies = await Promise.all(Array.from({ length: 100 }, async () => (await poll(app, accepted)).body))
   t.same(new Set(bodies), new Set(['1']))
+})
+
+const createdAt = '2026-01-01T00:00:00.000Z'
+
+test('Operation-Location always answers 200 with the status document, and Retry-After until the job has ended', async (t) => {
+  const { app, clock } = await createApp(t, { concurrency: 1 })
+  addCakes(app)
+  const accepted = await order(app)
+  const second = await order(app, { flavour: 'burnt' })
+  await clock.advance(0)
+  const id = idOf(accepted)
+  const waits = async (): Promise<unknown> => {
+    const { statusCode, headers, body } = await readOperation(app, accepted)
+    t.equal(statusCode, 200)
+    t.equal(headers['content-type'], 'application/json; charset=utf-8')
+    t.notOk('location' in headers)
+    return { retryAfter: headers['retry-after'], ...JSON.parse(body) as object }
+  }
+  t.same(await waits(), { retryAfter: '5', id, status: 'Running', percentComplete: 50, message: 'In the oven', createdAt })
+  t.same((await readOperation(app, second)).json(), { id: idOf(second), status: 'NotStarted', percentComplete: 0, message: '', createdAt })
+  await clock.advance(10_000)
+  const succeeded = { retryAfter: undefined, id, status: 'Succeeded', percentComplete: 100, message: 'In the oven', createdAt, result: { flavour: 'lemon' } }
+  t.same(await waits(), succeeded)
+  t.same(await waits(), succeeded, 'and again')
+})
+
+test('the document of a failed job has its error, that of a canceled one too', async (t) => {
+  const { app, clock } = await createApp(t)
+  addCakes(app)
+  const failed = await order(app, { flavour: 'burnt' })
+  const canceled = await order(app)
+  await clock.advance(0)
+  await cancel(app, canceled)
+  await clock.advance(10_000)
+  const common = { percentComplete: 50, message: 'In the oven', createdAt }
+  t.same((await readOperation(app, failed)).json(), {
+    id: idOf(failed), status: 'Failed', ...common, error: { code: 'CakeBurnt', message: 'The cake burnt.', details: { flavour: 'burnt' } }
+  })
+  t.same((await readOperation(app, canceled)).json(), {
+    id: idOf(canceled), status: 'Canceled', ...common, error: { code: 'JobCanceled', message: 'The job was canceled.' }
+  })
+  t.equal((await readOperation(app, failed)).statusCode, 200)
+  t.equal((await readOperation(app, canceled)).statusCode, 200)
+})
+
+test('a result is put into the document as the schema wrote it', async (t) => {
+  const { app, clock } = await createApp(t)
+  app.asyncAction('/cakes', {
+    schema: { operationId: 'BakeCake' },
+    result: { type: 'object', properties: { bakedAt: { type: 'string', format: 'date-time' } } }
+  }, () => ({ bakedAt: new Date(0), secret: 'recipe' }))
+  const accepted = await app.inject({ method: 'POST', url: '/cakes' })
+  await clock.advance(0)
+  t.same((await readOperation(app, accepted)).json<{ result: unknown }>().result, { bakedAt: '1970-01-01T00:00:00.000Z' })
+})
+
+test('a start answers 202 with absolute Location and whole Retry-After, and the last poll the result (engine 1.1, 1.2)', async (t) => {
+  const { app, clock } = await createApp(t)
+  app.asyncAction('/double', {
+    schema: { operationId: 'Double', body: { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] } },
+    result: { type: 'object', properties: { doubled: { type: 'number' } }, required: ['doubled'] }
+  }, async (job) => {
+    await job.sleep(7000)
+    return { doubled: (job.input as { n: number }).n * 2 }
+  })
+
+  const accepted = await app.inject({ method: 'POST', url: '/double', payload: { n: 21 } })
+  t.equal(accepted.statusCode, 202)
+  t.match(accepted.headers.location, /^https:\/\/api\.example\/double\/jobs\/[\w-]{44}$/)
+  t.equal(accepted.headers['retry-after'], '5')
+
+  const early = await app.inject({ method: 'GET', url: pathOf(accepted.headers.location) })
+  t.equal(early.statusCode, 202)
+  t.equal(early.headers.location, accepted.headers.location)
+
+  const ended = await pollUntilEnded(app, clock, early)
+  t.equal(ended.statusCode, 200)
+  t.same(ended.json(), { doubled: 42 })
+})
+
+test('over HTTP/2 a job is started, polled and canceled as over HTTP/1.1', async (t) => {
+  const { app } = await createApp(t, { baseUrl: undefined }, { http2: true } as FastifyServerOptions)
+  addCakes(app)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const base = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+  const session = connect(base)
+  t.teardown(() => { session.destroy() })
+  const send = async (method: string, path: string, body?: string, contentType = 'application/json'): Promise<IncomingHttpHeaders> => {
+    const stream = session.request({ ':method': method, ':path': path, ...(body === undefined ? {} : { 'content-type': contentType }) }, { endStream: body === undefined })
+    if (body !== undefined) stream.end(body)
+    const [headers] = await once(stream, 'response') as [IncomingHttpHeaders]
+    await stream.resume().toArray()
+    return headers
+  }
+  const accepted = await send('POST', '/cakes', '{"flavour":"lemon"}')
+  t.equal(accepted[':status'], 202)
+  t.ok(accepted.location!.startsWith(`${base}/cakes/jobs/`))
+  const path = pathOf(accepted.location)
+  t.match(await send('GET', path), { ':status': 202, location: accepted.location, 'retry-after': '5' })
+  t.equal((await send('DELETE', path, 'whatever', 'foo/bar'))[':status'], 204)
+  t.equal((await send('GET', path))[':status'], 422)
 })

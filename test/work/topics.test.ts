@@ -4,8 +4,9 @@ import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createManualClock } from '../../src/testing/index.ts'
 import { newSubscription } from '../../src/testing/store-contract/webhook-bench.ts'
 import { leaseMs } from '../../src/work/job-runner.ts'
+import type { FanOut, LogPage, LogRequest, NewEvent } from '../../src/work/store.ts'
+import { createTopicLog, type LogReadRequest } from '../../src/work/topic-log.ts'
 import { createTopics, type Topics } from '../../src/work/topics.ts'
-import type { FanOut, NewEvent } from '../../src/work/store.ts'
 import { createFailingStore, type FailingStore } from '../helpers/failing-store.ts'
 import { createLog } from '../helpers/runner.ts'
 
@@ -122,4 +123,31 @@ test('publish with a transaction is refused where the store cannot join it, and 
     await t.rejects(orders.publish({ orderId: '1' }, { db } as never), { code: 'FST_LOGIC_APPS_INVALID_OPTIONS', message: /"db" of publish must be/ })
   }
   t.same(await find(), [])
+})
+
+const request: LogReadRequest = { topic: 'oven', place: { number: 7, at: 0 }, limit: 10, scanLimit: 100, maxAgeMs: undefined, wants: undefined }
+
+test('those who wait at the same place share one read, and others have their own', async (t) => {
+  const asked: LogRequest[][] = []
+  const store = {
+    async readLog (requests: LogRequest[]): Promise<LogPage[]> {
+      asked.push(requests)
+      return requests.map(({ topic, after, limit }) => ({ entries: [{ number: after + 1, reachedAt: 0, body: JSON.stringify([topic, after, limit]) }], from: after, missed: false, last: 99 }))
+    }
+  }
+  const log = createTopicLog({ store, clock: createManualClock() })
+  const readings = await Promise.all([
+    log.read(request),
+    log.read({ ...request, place: { number: 8, at: 0 } }),
+    log.read(request),
+    log.read({ ...request, limit: 5 }),
+    log.read({ ...request, topic: 'oven 7' }),
+    log.read({ ...request, maxAgeMs: 1000 }),
+    log.read(request)
+  ])
+  t.equal(asked.length, 1)
+  t.equal(asked[0]!.length, 5)
+  t.same(readings.map(({ entries: [entry] }) => JSON.parse(entry!.body) as unknown), [
+    ['oven', 7, 11], ['oven', 8, 11], ['oven', 7, 11], ['oven', 7, 6], ['oven 7', 7, 11], ['oven', 7, 11], ['oven', 7, 11]
+  ])
 })
