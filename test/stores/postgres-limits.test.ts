@@ -89,18 +89,23 @@ test('replicas that claim of several limited operations, each in another order, 
 })
 
 test('progress and results of the same jobs, in whatever order they are told, do not wait for each other', async (t) => {
-  const { server, open } = await createReplicas(t)
+  const { server, schema, open } = await createReplicas(t)
   const { store } = await open()
   const deadlocks = await createDeadlockCount(server, [store])
-  for (let rounds = 0; rounds < 60; rounds++) {
-    await accept(store)
-    await accept(store)
-    const { jobs: [one, other] } = await store.claim(bake())
-    const [, settled] = await Promise.all([
-      store.progress([one!, other!].map((job) => ({ lease: leaseOf(job), percentComplete: 50, message: '' }))),
-      store.settle([succeeded(other!), { lease: leaseOf(one!), to: { status: 'queued', dueAt: start + 1e9, failures: 1 } }])
-    ])
-    t.same(settled, [true, true])
-  }
+  for (let jobs = 0; jobs < 3; jobs++) await accept(store)
+  const { jobs } = await store.claim(bake())
+  const [one, two, three] = jobs as [ClaimedJob, ClaimedJob, ClaimedJob]
+  const client = await server.pool.connect()
+  t.teardown(() => { client.release() })
+  const areWaiting = (count: number) => until(async () => (await server.pool.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).rows.length === count)
+  // The one waits in the midst of its rows, then the other for what it has.
+  await client.query(`BEGIN; SELECT 1 FROM ${schema}.jobs WHERE number = ${two.number} FOR UPDATE`)
+  const reported = store.progress(jobs.map((job) => ({ lease: leaseOf(job), percentComplete: 50, message: '' })))
+  await areWaiting(1)
+  const settled = store.settle([succeeded(three), { lease: leaseOf(one), to: { status: 'queued', dueAt: start + 1000, failures: 1 } }])
+  await areWaiting(2)
+  await client.query('COMMIT')
+  t.same(await reported, [true, true, true])
+  t.same(await settled, [true, true])
   t.equal(await deadlocks(), 0)
 })
