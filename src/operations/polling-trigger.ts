@@ -31,7 +31,7 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
   async function answer (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     if (request.validationError !== undefined) throw request.validationError
     const asked = triggerRequestOf(request, operationId)
-    const baseUrl = parts.baseUrl(request, 'poll')
+    const baseUrl = parts.baseUrls(request)('poll')
     const locationOf = (state: unknown): string => urlOf(baseUrl, asked, state, operationId, parts)
     const { query, params, log } = request
     const began = parts.clock.monotonic()
