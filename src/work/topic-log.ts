@@ -55,14 +55,21 @@ const keyOf = ({ topic, after, notBefore, limit }: LogRequest): string => `${aft
 
 /** Reads the logs of topics. Changes nothing: the same question is answered with the same entries, and newer ones behind them. */
 export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'>, clock: Clock }): TopicLog {
-  const readPage = createBatcher(async (requests: LogRequest[]) => {
-    // Many wait at the same place, most of them at the end: what they ask at once is read once.
-    const keys = requests.map(keyOf)
-    const different = new Map(keys.map((key, index) => [key, requests[index]!]))
-    const pages = await store.readLog([...different.values()])
-    const pageOf = new Map([...different.keys()].map((key, index) => [key, pages[index]!]))
-    return keys.map((key) => pageOf.get(key)!)
+  /** Many wait at the same place, most of them at the end: what they ask at once is read once. */
+  const asked = new Map<string, Promise<LogPage>>()
+  const readPages = createBatcher((requests: LogRequest[]) => {
+    asked.clear()
+    return store.readLog(requests)
   })
+
+  function readPage (request: LogRequest): Promise<LogPage> {
+    const key = keyOf(request)
+    const known = asked.get(key)
+    if (known !== undefined) return known
+    const page = readPages(request)
+    asked.set(key, page)
+    return page
+  }
 
   /** The first page from a place, wherever that is by now. */
   async function readFrom ({ topic, place, maxAgeMs }: LogReadRequest, limit: number): Promise<LogPage & { gap: GapReason | undefined }> {
