@@ -33,9 +33,7 @@ export function createTopicSource ({ schema: { operationId }, topic, matches, st
     async start () {
       return stateOf(await topicLog.begin(topic.name, startFrom))
     },
-    async accept (state) {
-      return placeOf(state) === undefined ? { fault: 'it holds no place in a log' } : { state }
-    },
+    accept: (state) => placeOf(state) === undefined ? { fault: 'it holds no place in a log' } : { state },
     async read (state, poll): Promise<Reading> {
       const place = placeOf(state)!
       const { entries, more, gap, ...reading } = await topicLog.read({

@@ -1,8 +1,13 @@
+import { createRecent } from './recent.ts'
+
 /** The query parameter that a polling trigger's state travels in (engine 3.3). */
 export const stateParameter = 'triggerState'
 
 /** Some proxies and gateways cut or refuse longer ones; the engine's own limit is not documented. */
 export const maxUrlLength = 1999
+
+/** While there is nothing new, a trigger is polled at the same URL again and again. */
+const recent = createRecent<Readonly<TriggerTarget>>(5_000, 500)
 
 /** A request's target, taken apart at the state. */
 export interface TriggerTarget {
@@ -13,11 +18,13 @@ export interface TriggerTarget {
   /** The same, so that equal ones read alike: decoded, in order, each once (a caller may add its own again). */
   queryForm: string
   /** As often as it was given, decoded. An empty one counts as none: a template with nothing to put in. */
-  states: string[]
+  states: readonly string[]
 }
 
+export const readTriggerTarget = (target: string): Readonly<TriggerTarget> => recent.get(target) ?? recent.set(target, takeApart(target))
+
 /** A target can be a whole URL (RFC 9112, 3.2.2), and holds a fragment where a client is careless. */
-export function readTriggerTarget (target: string): TriggerTarget {
+function takeApart (target: string): TriggerTarget {
   const [whole = ''] = target.replace(/^https?:\/\/[^/?#]*/i, '').split('#', 1)
   const begin = whole.indexOf('?')
   const pieces = begin === -1 ? [] : whole.slice(begin + 1).split('&').filter((piece) => piece !== '')
