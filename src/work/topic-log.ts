@@ -71,15 +71,6 @@ export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'
     return page
   }
 
-  /** The first page from a place, wherever that is by now. */
-  async function readFrom ({ topic, place, maxAgeMs }: LogReadRequest, limit: number): Promise<LogPage & { gap: GapReason | undefined }> {
-    const notBefore = maxAgeMs === undefined ? undefined : clock.now() - maxAgeMs
-    const page = await readPage({ topic, after: place.number, notBefore, limit })
-    if (page.last >= place.number) return { ...page, gap: page.missed ? 'forgotten' : undefined }
-    // Its numbers will be given again: by them, what comes now would count as seen.
-    return { ...await readPage({ topic, after: 0, notBefore: Math.max(place.at, notBefore ?? 0), limit }), gap: 'restored' }
-  }
-
   return {
     async begin (topic, from) {
       const at = clock.now()
@@ -90,21 +81,20 @@ export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'
     },
 
     async read (request) {
-      const { topic, limit, scanLimit, wants } = request
+      const { topic, limit, scanLimit, maxAgeMs, wants } = request
+      const notBefore = maxAgeMs === undefined ? undefined : clock.now() - maxAgeMs
       const found: LogEntry[] = []
       let { place } = request
       let gap: GapReason | undefined
       for (let scanned = 0; ;) {
         const size = Math.min(scanLimit - scanned, wants === undefined ? limit : pageSize)
         // One more, to see whether there is one.
-        let page: LogPage
+        let page = await readPage({ topic, after: place.number, notBefore: scanned === 0 ? notBefore : undefined, limit: size + 1 })
         if (scanned === 0) {
-          const first = await readFrom(request, size + 1)
-          page = first
-          gap = first.gap
-          if (first.from !== place.number) place = { number: first.from, at: gap === 'restored' ? clock.now() : place.at }
-        } else {
-          page = await readPage({ topic, after: place.number, limit: size + 1 })
+          gap = page.last < place.number ? 'restored' : page.missed ? 'forgotten' : undefined
+          // Its numbers will be given again: by them, what comes now would count as seen.
+          if (gap === 'restored') page = await readPage({ topic, after: 0, notBefore: Math.max(place.at, notBefore ?? 0), limit: size + 1 })
+          if (page.from !== place.number) place = { number: page.from, at: gap === 'restored' ? clock.now() : place.at }
         }
         for (const entry of page.entries.slice(0, size)) {
           if (wants === undefined || wants(JSON.parse(entry.body), entry.number)) {
