@@ -76,7 +76,7 @@ export interface TokenSigner {
 
 /**
  * HMAC-SHA-256 of an id, 132 bits of it. Written out as RFC 2104 has it: `createHmac` makes OpenSSL's objects anew each
- * time, which takes twice as long.
+ * time, which takes twice as long. Of ids alone, whose length and alphabet are fixed.
  */
 function createMac (key: Uint8Array): (id: string) => string {
   const inner = Buffer.alloc(hashBlock + idLength)
