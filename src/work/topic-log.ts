@@ -55,7 +55,7 @@ const keyOf = ({ topic, after, notBefore, limit }: LogRequest): string => `${aft
 
 /** Reads the logs of topics. Changes nothing: the same question is answered with the same entries, and newer ones behind them. */
 export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'>, clock: Clock }): TopicLog {
-  /** Many wait at the same place, most of them at the end: what they ask at once is read once. */
+  /** Many wait at the same place, most of them at the end: what they ask at once is read once. Only what is still to be read: a log moves on. */
   const asked = new Map<string, Promise<LogPage>>()
   const readPages = createBatcher((requests: LogRequest[]) => {
     asked.clear()
