@@ -4,7 +4,7 @@ import { createConnector } from './connector/connector.ts'
 import { describing, unopenedStore } from './describing.ts'
 import { AlreadyRegisteredError, InvalidOptionsError } from './errors.ts'
 import { allowAnnotations } from './operations/allow-annotations.ts'
-import { createBaseUrl } from './operations/base-url.ts'
+import { createBaseUrls } from './operations/base-url.ts'
 import { createCapabilityCheck } from './operations/capability.ts'
 import { addConnectorRoute, collectConnectorRoutes } from './operations/connector-routes.ts'
 import { decorateOperations } from './operations/decorators.ts'
@@ -94,7 +94,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
     defaults: options,
     owner: options.owner,
     monitorHooks: options.monitorHooks,
-    baseUrl: createBaseUrl(options.baseUrl),
+    baseUrls: createBaseUrls(options.baseUrl),
     callbackPolicy: callbacks,
     callbackDelayMs: toMs(callbacks.delaySeconds),
     clock,
@@ -124,7 +124,7 @@ async function logicApps (app: FastifyInstance, given: FastifyLogicAppsOptions):
   app.addHook('onRoute', describePlainActions(registry))
   if (options.connector !== false) {
     app.addHook('onRoute', collectConnectorRoutes(connector))
-    if (options.connector.path !== false) addConnectorRoute(app, options.connector.path, connector, parts.baseUrl)
+    if (options.connector.path !== false) addConnectorRoute(app, options.connector.path, connector, parts.baseUrls)
   }
 
   // Work begins when every operation is known, and ends before the host's own onClose hooks take its databases away.

@@ -3,7 +3,6 @@ import { idempotencyOf } from '../protocol/idempotency.ts'
 import { pathOfTarget } from '../protocol/location.ts'
 import { preferredWaitSeconds } from '../protocol/prefer.ts'
 import type { RunnableOperation } from '../work/attempt.ts'
-import type { JobRecord } from '../work/store.ts'
 import { generatedRoute } from './generated-route.ts'
 import { answerAccepted, answerOutcome, statusSchema, type JobUrls } from './job-answer.ts'
 import { declareJobOperation, type JobOperationOptions, type OperationParts } from './job-operation.ts'
@@ -14,15 +13,16 @@ import { addStatusMonitor } from './status-monitor.ts'
  * that its prefix, hooks and error handler apply.
  */
 export function addAsyncAction (instance: FastifyInstance, path: string, options: JobOperationOptions, handler: RunnableOperation['handler'], parts: OperationParts): void {
-  const { ids, tokens, jobs, clock, baseUrl } = parts
+  const { ids, tokens, jobs, clock, baseUrls } = parts
   const { operationId, settings, monitorHooks, recorder, route } = declareJobOperation(instance, path, options, handler, parts)
   const { schema, result } = options
   parts.describe(operationId, { kind: 'asyncAction', result })
 
   /** The URLs of a job, but for its token. */
   const prepareUrls = (request: FastifyRequest, actionPath: string): ((token: string) => JobUrls) => {
-    const jobs = `${baseUrl(request, 'status')}${actionPath}/jobs/`
-    const operations = `${baseUrl(request, 'operation')}${actionPath}/operations/`
+    const baseUrlOf = baseUrls(request)
+    const jobs = `${baseUrlOf('status')}${actionPath}/jobs/`
+    const operations = `${baseUrlOf('operation')}${actionPath}/operations/`
     return (token) => ({ location: jobs + token, operationLocation: operations + token })
   }
 
@@ -42,17 +42,12 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
     })
     const id = ids.encode(job)
     request.log.debug({ jobId: id, operationId, repeated }, 'job accepted')
-    const ended = repeated ? undefined : await waitForEnd(request, job)
-    if (ended !== undefined) return answerOutcome(reply, ended)
+    const waitSeconds = repeated ? 0 : preferredWaitSeconds(request.headers.prefer, settings.waitSeconds)
+    if (waitSeconds > 0) {
+      const latest = await jobs.waitForEnd(job, waitSeconds * 1000)
+      if (latest.endedAt !== null) return answerOutcome(reply, latest)
+    }
     return answerAccepted(reply, id, job, urlsOf(tokens.sign(id)), settings.retryAfterSeconds)
-  }
-
-  /** The job, if it ended while the caller was willing to wait. */
-  async function waitForEnd (request: FastifyRequest, job: JobRecord): Promise<JobRecord | undefined> {
-    const seconds = preferredWaitSeconds(request.headers.prefer, settings.waitSeconds)
-    if (seconds === 0) return undefined
-    const latest = await jobs.waitForEnd(job, seconds * 1000)
-    return latest.endedAt === null ? undefined : latest
   }
 
   instance.route({

@@ -7,40 +7,57 @@ import type { Role } from './generated-route.ts'
 /** @param role What the URL is for: `status` for a `Location`, `operation` for an `Operation-Location`. */
 export type BaseUrl = (request: FastifyRequest, role: Role) => string
 
+/** One request may be answered with several URLs. */
+export type BaseUrls = (request: FastifyRequest) => (role: Role) => string
+
+interface Address {
+  url: string
+  isLoopback: boolean
+}
+
 /** A name of a host has 253 characters. Longer ones are somebody's play. */
 const maxKept = 500
 
 /** What stands before the paths of the URLs we hand out: see the `baseUrl` option and design 3.8. */
-export function createBaseUrl (configured: string | BaseUrl | undefined): BaseUrl {
-  if (typeof configured === 'string') return () => configured
-  const known = createRecent<string>(1000, maxKept)
-  const loopback = createRecent<boolean>(1000, maxKept)
-  const derive: BaseUrl = configured === undefined
-    ? (request) => deriveBaseUrl(request, known)
-    : (request, role) => parseBaseUrl(configured(request, role), 'the result of baseUrl()')
-  return (request, role) => {
-    const baseUrl = derive(request, role)
-    // Read at each request: an app that is only tested with NODE_ENV=production must not be surprised later.
-    if (process.env.NODE_ENV === 'production' && (loopback.get(baseUrl) ?? loopback.set(baseUrl, isLoopback(baseUrl)))) throw new LoopbackBaseUrlError(baseUrl)
-    return baseUrl
+export function createBaseUrls (configured: string | BaseUrl | undefined): BaseUrls {
+  if (typeof configured === 'string') return () => () => configured
+  const known = createRecent<Address>(1000, maxKept)
+  if (configured === undefined) {
+    return (request) => {
+      const url = reachable(addressOf(request, known))
+      return () => url
+    }
+  }
+  return (request) => (role) => {
+    const given = configured(request, role)
+    return reachable(known.get(given) ?? known.set(given, withLoopback(parseBaseUrl(given, 'the result of baseUrl()'))))
   }
 }
 
-function deriveBaseUrl (request: FastifyRequest, known: Recent<string>): string {
+const withLoopback = (url: string): Address => ({ url, isLoopback: isLoopback(url) })
+
+/** @throws {LoopbackBaseUrlError} */
+function reachable ({ url, isLoopback }: Address): string {
+  // Read at each request: an app that is only tested with NODE_ENV=production must not be surprised later.
+  if (isLoopback && process.env.NODE_ENV === 'production') throw new LoopbackBaseUrlError(url)
+  return url
+}
+
+function addressOf (request: FastifyRequest, known: Recent<Address>): Address {
   const trusted = trustsPeer(request)
-  const address = {
+  const forwarded = {
     protocol: request.protocol,
     host: request.host,
     port: trusted ? lastOf(request.headers['x-forwarded-port']) : undefined,
     prefix: trusted ? lastOf(request.headers['x-forwarded-prefix']) : undefined
   }
   // No header holds a line break.
-  const key = `${address.protocol}\n${address.host}\n${address.port}\n${address.prefix}`
+  const key = `${forwarded.protocol}\n${forwarded.host}\n${forwarded.port}\n${forwarded.prefix}`
   const found = known.get(key)
   if (found !== undefined) return found
-  const baseUrl = baseUrlOf(address)
-  if (baseUrl === undefined) throw new InvalidRequestError('the Host header, or what the proxy in front says of it, is no host name')
-  return known.set(key, baseUrl)
+  const url = baseUrlOf(forwarded)
+  if (url === undefined) throw new InvalidRequestError('the Host header, or what the proxy in front says of it, is no host name')
+  return known.set(key, withLoopback(url))
 }
 
 /**

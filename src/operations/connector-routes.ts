@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Connector } from '../connector/connector.ts'
 import type { RouteSchema } from '../connector/operation.ts'
-import type { BaseUrl } from './base-url.ts'
+import type { BaseUrls } from './base-url.ts'
 import { generatedRoute, type OperationConfig } from './generated-route.ts'
 
 /**
@@ -34,7 +34,7 @@ const isMark = (marked: unknown): marked is true | OperationConfig => marked ===
 const withoutSlash = (url: string): string => url.replace(/\/+$/, '')
 
 /** The route that the designer reads the document from. */
-export function addConnectorRoute (instance: FastifyInstance, path: string, connector: Connector, baseUrl: BaseUrl): void {
+export function addConnectorRoute (instance: FastifyInstance, path: string, connector: Connector, baseUrls: BaseUrls): void {
   const route = generatedRoute({ operationId: 'ConnectorDocument', role: 'document' }, {})
   const schema = { hide: true } as object
 
@@ -45,7 +45,7 @@ export function addConnectorRoute (instance: FastifyInstance, path: string, conn
     schema,
     async handler (request: FastifyRequest, reply: FastifyReply) {
       allowAnyOrigin(reply)
-      return connector.render(baseUrl(request, 'document'))
+      return connector.render(baseUrls(request)('document'))
     }
   })
 

@@ -11,7 +11,7 @@ import type { Clock } from '../work/clock.ts'
 import type { JobService } from '../work/jobs.ts'
 import type { SubscriptionService } from '../work/subscriptions.ts'
 import type { TopicLog } from '../work/topic-log.ts'
-import type { BaseUrl } from './base-url.ts'
+import type { BaseUrls } from './base-url.ts'
 import type { MonitorHooks } from './generated-route.ts'
 import { jobSettings, routeOptionsOf, type JobDefaults, type JobSettings } from './job-options.ts'
 import type { Registry } from './registry.ts'
@@ -36,7 +36,7 @@ export interface OperationParts {
   callbackPolicy: CallbackPolicy
   callbackDelayMs: number
   registry: Registry
-  baseUrl: BaseUrl
+  baseUrls: BaseUrls
   triggerStates: TriggerStates
   topicLog: TopicLog
   polls: BoundedCalls

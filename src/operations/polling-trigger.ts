@@ -31,8 +31,8 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
   async function answer (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     if (request.validationError !== undefined) throw request.validationError
     const asked = triggerRequestOf(request, operationId)
-    const baseUrl = parts.baseUrl(request, 'poll')
-    const locationOf = (state: unknown): string => urlOf(baseUrl, asked, state, operationId, parts)
+    const baseUrl = parts.baseUrls(request)('poll')
+    const locationOf = (state: unknown, sealed?: string): string => urlOf(baseUrl, asked.target, sealed ?? parts.triggerStates.seal(asked.place, state), operationId)
     const { query, params, log } = request
     const began = parts.clock.monotonic()
     const leftOf = (ms: number): number => Math.max(began + ms - parts.clock.monotonic(), 0)
@@ -42,25 +42,30 @@ export function addPollingTrigger (instance: FastifyInstance, path: string, opti
     // Nothing that was there before counts as new (engine 3.6, 3.7, rule 9).
     if (known === undefined) return answerNothingNew(reply, locationOf(await source.start(poll)), answerParts)
     const reading = await readIfReachable(known.state, poll)
-    const location = locationOf(reading.state)
+    const location = locationOf(reading.state, reading.state === known.state ? known.sealed : undefined)
     if (reading.items.length === 0) return answerNothingNew(reply, location, answerParts)
     if (mode === 'single') setTrackingId(reply, reading.items[0]!, poll)
     return answerItems(reply, location, reading, answerParts)
   }
 
-  /** `undefined` at first contact. @throws {InvalidTriggerStateError} for a state that is not of this trigger. */
-  async function knownState ({ target, place }: TriggerRequest, poll: TriggerPoll): Promise<{ state: unknown } | undefined> {
-    const [text, ...others] = target.states
+  /**
+   * The state, and what it is sealed as where that is known; `undefined` at first contact.
+   *
+   * @throws {InvalidTriggerStateError} for a state that is not of this trigger.
+   */
+  async function knownState ({ target: { states: [text, another] }, place }: TriggerRequest, poll: TriggerPoll): Promise<{ state: unknown, sealed: string | undefined } | undefined> {
     if (text === undefined) return undefined
-    const accepted = others.length > 0 ? { fault: 'it was given more than once' } : await acceptedState(text, place, poll)
-    if (!('fault' in accepted)) return accepted
-    poll.log.warn({ operationId, fault: accepted.fault }, 'a poll with an invalid triggerState is refused, and so will be those that follow: save the workflow again, so that it begins anew. After a change of `secret`, put the old one second in its list')
-    throw new InvalidTriggerStateError()
+    if (another !== undefined) return refuse('it was given more than once', poll)
+    const opened = parts.triggerStates.open(text, place)
+    if (opened === undefined) return refuse('it was changed, or is of another trigger or secret', poll)
+    const accepted = await source.accept(opened.state, poll)
+    if ('fault' in accepted) return refuse(accepted.fault, poll)
+    return { state: accepted.state, sealed: opened.isCurrent && accepted.state === opened.state ? text : undefined }
   }
 
-  async function acceptedState (text: string, place: TriggerRequest['place'], poll: TriggerPoll): ReturnType<TriggerSource['accept']> {
-    const opened = parts.triggerStates.open(text, place)
-    return opened === undefined ? { fault: 'it was changed, or is of another trigger or secret' } : await source.accept(opened.state, poll)
+  function refuse (fault: string, { log }: TriggerPoll): never {
+    log.warn({ operationId, fault }, 'a poll with an invalid triggerState is refused, and so will be those that follow: save the workflow again, so that it begins anew. After a change of `secret`, put the old one second in its list')
+    throw new InvalidTriggerStateError()
   }
 
   /** While the store is away nothing new can be known, and nothing is lost by waiting (design 3.5). */
@@ -116,8 +121,7 @@ function createHostSource (instance: FastifyInstance, path: string, options: Hos
 }
 
 /** @throws {TriggerStateTooLargeError} */
-function urlOf (baseUrl: string, { target, place }: TriggerRequest, state: unknown, operationId: string, { triggerStates }: OperationParts): string {
-  const sealed = triggerStates.seal(place, state)
+function urlOf (baseUrl: string, target: TriggerRequest['target'], sealed: string, operationId: string): string {
   const url = triggerUrl(baseUrl, target, sealed)
   if (url.length <= maxUrlLength) return url
   throw new TriggerStateTooLargeError(`the next poll of ${operationId} would need a URL of ${url.length} characters, ${sealed.length} of them for the state, where ${maxUrlLength} are allowed: keep less in the state, such as a time and an id, or shorten the query`)

@@ -7,7 +7,7 @@ import type { SchemaCodec } from './schema-codec.ts'
 /** Whose a request is, and what of it is kept: the work is done later, perhaps by another process. */
 export interface RequestRecorder {
   /** @throws {InvalidOptionsError} when the host's `owner` gives none. */
-  ownerOf (request: FastifyRequest): Promise<string>
+  ownerOf (request: FastifyRequest): string | Promise<string>
   /**
    * The request as JSON text, and the part of it that decides what work is done.
    *
@@ -29,9 +29,15 @@ interface RecorderParts {
 const soleOwner = 'default'
 
 export function createRequestRecorder ({ operationId, context, contextCodec, owner }: RecorderParts): RequestRecorder {
-  async function contextOf (request: FastifyRequest): Promise<unknown> {
-    if (context === undefined) return undefined
-    const value = await context(request)
+  async function namedOwner (name: string | Promise<string>): Promise<string> {
+    const owner: unknown = await name
+    // Never a default: it would mix up owners.
+    if (typeof owner !== 'string' || owner === '' || owner.includes('\0')) throw new InvalidOptionsError('the owner option must give a non-empty string without NUL for every request')
+    return owner
+  }
+
+  async function checkedContext (given: unknown): Promise<unknown> {
+    const value = await given
     let plain: unknown
     try {
       plain = value === undefined ? undefined : JSON.parse(JSON.stringify(value))
@@ -44,18 +50,12 @@ export function createRequestRecorder ({ operationId, context, contextCodec, own
   }
 
   return {
-    async ownerOf (request) {
-      if (owner === undefined) return soleOwner
-      const name: unknown = await owner(request)
-      // Never a default: it would mix up owners.
-      if (typeof name !== 'string' || name === '' || name.includes('\0')) throw new InvalidOptionsError('the owner option must give a non-empty string without NUL for every request')
-      return name
-    },
+    ownerOf: (request) => owner === undefined ? soleOwner : namedOwner(owner(request)),
 
     async record (request, { input, query } = { input: request.body, query: request.query }) {
       const { body, params, headers } = request
       if (isBinary(body)) throw new UnsupportedBodyError()
-      const kept = { context: await contextOf(request), tracking: trackingOf(headers) }
+      const kept = { context: context === undefined ? undefined : await checkedContext(context(request)), tracking: trackingOf(headers) }
       const fingerprinted = textOf({ input, params, query })
       return { text: `${fingerprinted.slice(0, -1)},${JSON.stringify(kept).slice(1)}`, fingerprinted }
     }

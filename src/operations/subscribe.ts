@@ -35,7 +35,7 @@ export function addSubscribe (instance: FastifyInstance, path: string, operation
   const reader = createCallbackReader(schema, source)
 
   async function subscribe (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const base = parts.baseUrl(request, 'unsubscribe')
+    const base = parts.baseUrls(request)('unsubscribe')
     const owner = await recorder.ownerOf(request)
     const { url, input, query } = reader.read(request)
     const callback = sealCallbackUrl(url, parts.callbackPolicy, parts.sealer)

@@ -33,12 +33,10 @@ export function createTopicSource ({ schema: { operationId }, topic, matches, st
     async start () {
       return stateOf(await topicLog.begin(topic.name, startFrom))
     },
-    async accept (state) {
-      return placeOf(state) === undefined ? { fault: 'it holds no place in a log' } : { state }
-    },
+    accept: (state) => placeOf(state) === undefined ? { fault: 'it holds no place in a log' } : { state },
     async read (state, poll): Promise<Reading> {
       const place = placeOf(state)!
-      const { entries, more, gap, ...reading } = await topicLog.read({
+      const { entries, place: next, more, gap } = await topicLog.read({
         topic: topic.name,
         place,
         limit: poll.limit,
@@ -49,7 +47,7 @@ export function createTopicSource ({ schema: { operationId }, topic, matches, st
       if (gap !== undefined) report(gap, poll)
       return {
         items: entries.map(({ body }) => ({ text: body, value: () => JSON.parse(body) as unknown })),
-        state: reading.place === place ? state : stateOf(reading.place),
+        state: next === place ? state : stateOf(next),
         more
       }
     }

@@ -4,7 +4,7 @@ import { readTriggerTarget, stateParameter, type TriggerTarget } from '../protoc
 
 /** What a poll asks for, and by which right. */
 export interface TriggerRequest {
-  target: TriggerTarget
+  target: Readonly<TriggerTarget>
   place: TriggerPlace
 }
 
@@ -32,6 +32,6 @@ export function takeStateOut (operationId: string): (request: FastifyRequest, re
 /** Whether the URL was handed out by this trigger, for this query: such a one is a capability (design 3.9). */
 export function carriesState (request: FastifyRequest, operationId: string, states: TriggerStates): boolean {
   const { target, place } = triggerRequestOf(request, operationId)
-  const [state, ...others] = target.states
-  return state !== undefined && others.length === 0 && states.open(state, place)?.isOfQuery === true
+  const [state, another] = target.states
+  return state !== undefined && another === undefined && states.open(state, place)?.isOfQuery === true
 }

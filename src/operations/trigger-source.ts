@@ -14,12 +14,14 @@ export interface TriggerPoll {
   caller: () => AbortSignal
 }
 
+export type AcceptedState = { state: unknown } | { fault: string }
+
 /** Where the items of a polling trigger come from. */
 export interface TriggerSource {
   /** The state of first contact. */
   start (poll: TriggerPoll): Promise<unknown>
   /** A genuine state, as this version of the app has it, or what is wrong with it. */
-  accept (state: unknown, poll: TriggerPoll): Promise<{ state: unknown } | { fault: string }>
+  accept (state: unknown, poll: TriggerPoll): AcceptedState | Promise<AcceptedState>
   /** What is new. Changes nothing. */
   read (state: unknown, poll: TriggerPoll): Promise<Reading>
 }

@@ -11,7 +11,7 @@ interface UnsubscribedOperation {
   /** Where the author's calls hold the callback URL. */
   source: CallbackSource | undefined
   monitorHooks: MonitorHooks
-  ownerOf: (request: FastifyRequest) => Promise<string>
+  ownerOf: (request: FastifyRequest) => string | Promise<string>
   /** What the token of a `Location` stands for; does nothing for what is not there. */
   forget: (id: string) => Promise<void>
 }

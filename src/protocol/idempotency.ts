@@ -27,8 +27,8 @@ export function idempotencyOf (headers: IncomingHttpHeaders, operation: string, 
   }
   const actionTrackingId = headers['x-ms-action-tracking-id']
   if (typeof actionTrackingId !== 'string' || actionTrackingId === '') return undefined
-  const fingerprint = digest([request])
-  return { key: placeOf(headers) + digest([operation, owner, 'x-ms-action-tracking-id', actionTrackingId, fingerprint]), fingerprint }
+  // What was asked is in the key, so that nothing is left to differ.
+  return { key: placeOf(headers) + digest([operation, owner, 'x-ms-action-tracking-id', actionTrackingId, request]), fingerprint: '' }
 }
 
 /**

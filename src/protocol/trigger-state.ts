@@ -21,6 +21,14 @@ export interface OpenedState {
   state: unknown
   /** Whether it was handed out for this very query: only then is it a permission to ask. */
   isOfQuery: boolean
+  /** Whether sealing the state again gives the same text. */
+  isCurrent: boolean
+}
+
+/** A text that was opened. */
+interface KnownState extends TriggerPlace, Omit<OpenedState, 'state'> {
+  /** JSON text of the state, so that nobody changes what another is given. */
+  state: string
 }
 
 export interface TriggerStates {
@@ -55,7 +63,8 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
     .update(`${version}:${Buffer.byteLength(trigger)}:${trigger}`).update(plain).digest().subarray(0, sizes.mac)
   const digestOf = ({ query }: TriggerPlace): Buffer => hash('sha256', query, 'buffer').subarray(0, sizes.query)
 
-  const [sealed, opened] = [createRecent<string>(maxRecent, maxKept), createRecent<string>(maxRecent, maxKept)]
+  const sealed = createRecent<string>(maxRecent, maxKept)
+  const opened = createRecent<KnownState>(maxRecent)
   const keyOf = ({ trigger, query }: TriggerPlace, text: string): string => `${trigger.length},${query.length}:${trigger}${query}${text}`
 
   function sealText (place: TriggerPlace, text: string): string {
@@ -65,8 +74,7 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
     return Buffer.concat([Buffer.of(version), iv, cipher.update(plain), cipher.final()]).toString('base64url')
   }
 
-  /** The JSON text of what `open` gives, so that nobody changes what another is given. */
-  function openText (text: string, place: TriggerPlace, key: string): string | undefined {
+  function openText (text: string, place: TriggerPlace): KnownState | undefined {
     const bytes = Buffer.from(text, 'base64url')
     const body = bytes.subarray(1 + sizes.mac)
     // Base64 has several spellings of the same bytes; only one of them was handed out.
@@ -76,7 +84,9 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
       const decipher = createDecipheriv('aes-256-ctr', secret.cipher, iv)
       const plain = Buffer.concat([decipher.update(body), decipher.final()])
       if (!timingSafeEqual(iv, ivOf(secret, place, plain))) continue
-      return opened.set(key, `{"state":${plain.toString('utf8', sizes.query)},"isOfQuery":${timingSafeEqual(plain.subarray(0, sizes.query), digestOf(place))}}`)
+      const isOfQuery = timingSafeEqual(plain.subarray(0, sizes.query), digestOf(place))
+      const known = { ...place, state: plain.toString('utf8', sizes.query), isOfQuery, isCurrent: isOfQuery && secret === keys[0] }
+      return place.trigger.length + place.query.length > maxKept ? known : opened.set(text, known)
     }
     return undefined
   }
@@ -89,9 +99,9 @@ export function createTriggerStates (secrets: (string | Uint8Array)[]): TriggerS
     },
     open (text, place) {
       if (text.length > maxLength) return undefined
-      const key = keyOf(place, text)
-      const found = opened.get(key) ?? openText(text, place, key)
-      return found === undefined ? undefined : JSON.parse(found) as OpenedState
+      const last = opened.get(text)
+      const known = last?.trigger === place.trigger && last.query === place.query ? last : openText(text, place)
+      return known === undefined ? undefined : { state: JSON.parse(known.state) as unknown, isOfQuery: known.isOfQuery, isCurrent: known.isCurrent }
     }
   }
 }

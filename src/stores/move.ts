@@ -7,6 +7,7 @@ import { importPg } from './postgres/dependencies.ts'
 import { migratePostgres, type MoveCounts, type PostgresStoreOptions } from './postgres/index.ts'
 import { checkPostgresOptions } from './postgres/options.ts'
 import { explain } from './sqlite/connection.ts'
+import { lastJob } from './sqlite/jobs.ts'
 import { markMoved, migrate } from './sqlite/migrations.ts'
 import { isWorkerGone } from './sqlite/worker-lock.ts'
 
@@ -117,9 +118,9 @@ async function copy (source: DatabaseSync, { patiently }: Connection, schema: st
     // A number is never given twice, also not that of a record which is gone.
     const last = (name: string): number => (source.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').get(name)?.seq ?? 0) as number
     await sql('UPDATE @.log SET last = $1', last('events'))
-    for (const [table, sequence] of [['jobs', 'job_numbers'], ['subscriptions', 'subscription_numbers'], ['deliveries', 'delivery_numbers']] as const) {
-      await sql(`SELECT setval('@.${sequence}', $1, false)`, last(table) + 1)
-    }
+    for (const [number, sequence] of [
+      [lastJob({ sql: (text) => source.prepare(text) }), 'job_numbers'], [last('subscriptions'), 'subscription_numbers'], [last('deliveries'), 'delivery_numbers']
+    ] as const) await sql(`SELECT setval('@.${sequence}', $1, false)`, number + 1)
     return { jobs: counts.jobs!, subscriptions: counts.subscriptions!, events: counts.events!, deliveries: counts.deliveries! }
   })
 }

@@ -55,22 +55,20 @@ const keyOf = ({ topic, after, notBefore, limit }: LogRequest): string => `${aft
 
 /** Reads the logs of topics. Changes nothing: the same question is answered with the same entries, and newer ones behind them. */
 export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'>, clock: Clock }): TopicLog {
-  const readPage = createBatcher(async (requests: LogRequest[]) => {
-    // Many wait at the same place, most of them at the end: what they ask at once is read once.
-    const keys = requests.map(keyOf)
-    const different = new Map(keys.map((key, index) => [key, requests[index]!]))
-    const pages = await store.readLog([...different.values()])
-    const pageOf = new Map([...different.keys()].map((key, index) => [key, pages[index]!]))
-    return keys.map((key) => pageOf.get(key)!)
+  /** Many wait at the same place, most of them at the end: what they ask at once is read once. Only what is still to be read: a log moves on. */
+  const asked = new Map<string, Promise<LogPage>>()
+  const readPages = createBatcher((requests: LogRequest[]) => {
+    asked.clear()
+    return store.readLog(requests)
   })
 
-  /** The first page from a place, wherever that is by now. */
-  async function readFrom ({ topic, place, maxAgeMs }: LogReadRequest, limit: number): Promise<LogPage & { gap: GapReason | undefined }> {
-    const notBefore = maxAgeMs === undefined ? undefined : clock.now() - maxAgeMs
-    const page = await readPage({ topic, after: place.number, notBefore, limit })
-    if (page.last >= place.number) return { ...page, gap: page.missed ? 'forgotten' : undefined }
-    // Its numbers will be given again: by them, what comes now would count as seen.
-    return { ...await readPage({ topic, after: 0, notBefore: Math.max(place.at, notBefore ?? 0), limit }), gap: 'restored' }
+  function readPage (request: LogRequest): Promise<LogPage> {
+    const key = keyOf(request)
+    const known = asked.get(key)
+    if (known !== undefined) return known
+    const page = readPages(request)
+    asked.set(key, page)
+    return page
   }
 
   return {
@@ -83,21 +81,20 @@ export function createTopicLog ({ store, clock }: { store: Pick<Store, 'readLog'
     },
 
     async read (request) {
-      const { topic, limit, scanLimit, wants } = request
+      const { topic, limit, scanLimit, maxAgeMs, wants } = request
+      const notBefore = maxAgeMs === undefined ? undefined : clock.now() - maxAgeMs
       const found: LogEntry[] = []
       let { place } = request
       let gap: GapReason | undefined
       for (let scanned = 0; ;) {
         const size = Math.min(scanLimit - scanned, wants === undefined ? limit : pageSize)
         // One more, to see whether there is one.
-        let page: LogPage
+        let page = await readPage({ topic, after: place.number, notBefore: scanned === 0 ? notBefore : undefined, limit: size + 1 })
         if (scanned === 0) {
-          const first = await readFrom(request, size + 1)
-          page = first
-          gap = first.gap
-          if (first.from !== place.number) place = { number: first.from, at: gap === 'restored' ? clock.now() : place.at }
-        } else {
-          page = await readPage({ topic, after: place.number, limit: size + 1 })
+          gap = page.last < place.number ? 'restored' : page.missed ? 'forgotten' : undefined
+          // Its numbers will be given again: by them, what comes now would count as seen.
+          if (gap === 'restored') page = await readPage({ topic, after: 0, notBefore: Math.max(place.at, notBefore ?? 0), limit: size + 1 })
+          if (page.from !== place.number) place = { number: page.from, at: gap === 'restored' ? clock.now() : place.at }
         }
         for (const entry of page.entries.slice(0, size)) {
           if (wants === undefined || wants(JSON.parse(entry.body), entry.number)) {

@@ -33,7 +33,7 @@ test('whatever JSON value a state is, it comes back as it was, for its place alo
     const sealed = states.seal({ trigger, query }, state)
     if (!/^[\w-]+$/.test(sealed)) return false
     if (sealed.length > 2000) return states.open(sealed, { trigger, query }) === undefined
-    const same = JSON.stringify(states.open(sealed, { trigger, query })) === JSON.stringify({ state, isOfQuery: true })
+    const same = JSON.stringify(states.open(sealed, { trigger, query })) === JSON.stringify({ state, isOfQuery: true, isCurrent: true })
     const elsewhere = states.open(sealed, { trigger: other, query })
     return same && (elsewhere === undefined) === (other !== trigger) && states.open(sealed, { trigger, query: other })?.isOfQuery === (other === query)
   }), { numRuns: 1000 })
@@ -48,7 +48,7 @@ test('a state in which any byte was changed is refused', (t) => {
       if (states.open(changed, place) !== undefined) t.fail(`${sealed} as ${changed}`)
     }
     t.ok(changes > sealed.length * 65, `${changes} changes`)
-    t.same(states.open(sealed, place), { state, isOfQuery: true })
+    t.same(states.open(sealed, place), { state, isOfQuery: true, isCurrent: true })
   }
   t.end()
 })
@@ -83,7 +83,7 @@ test('secrets rotate: the first seals, all of them open', (t) => {
   const newer = randomBytes(32)
   const old = states.seal(place, 7)
   const rotated = createTriggerStates([newer, ...secrets])
-  t.same(rotated.open(old, place), { state: 7, isOfQuery: true })
+  t.same(rotated.open(old, place), { state: 7, isOfQuery: true, isCurrent: false })
   t.not(rotated.seal(place, 7), old)
   t.equal(rotated.seal(place, 7), createTriggerStates([newer]).seal(place, 7))
   t.equal(createTriggerStates([newer]).open(old, place), undefined)
@@ -101,7 +101,7 @@ test('a state that is asked for again comes back new, whatever became of the one
   const first = states.open(text, place)!
   ;(first.state as { seen: string[] }).seen.push('b')
   first.isOfQuery = false
-  t.same(states.open(text, place), { state: { seen: ['a'] }, isOfQuery: true })
+  t.same(states.open(text, place), { state: { seen: ['a'] }, isOfQuery: true, isCurrent: true })
   t.equal(states.open(text, { ...place, trigger: '["PollCakes",{}]' }), undefined, 'and not for another trigger')
-  t.same(states.open(text, { ...place, query: '["a","2"]' }), { state: { seen: ['a'] }, isOfQuery: false })
+  t.same(states.open(text, { ...place, query: '["a","2"]' }), { state: { seen: ['a'] }, isOfQuery: false, isCurrent: false })
 })

@@ -30,7 +30,8 @@ test('no statement reads all jobs, but a list that asks for all and the count of
   t.ok(plans.length >= 15, `${plans.length} statements were looked at`)
   for (const { sql, plan } of plans) {
     if (sql.startsWith('SELECT count(*)')) t.match(plan, /^SCAN jobs USING COVERING INDEX jobs_queued$/, sql)
-    else t.notMatch(plan, /\bSCAN|TEMP B-TREE/, sql)
+    // The table `store` has one row.
+    else t.notMatch(plan, /\bSCAN (?!store\b)|TEMP B-TREE/, sql)
   }
   const planOf = (part: string): string => plans.filter(({ sql }) => sql.includes(part)).map(({ plan }) => plan).join('; ')
   t.match(planOf('due_at > 0'), /jobs_queued/)

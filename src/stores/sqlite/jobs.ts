@@ -26,15 +26,20 @@ export function countQueued ({ sql }: Transaction): number {
   return sql("SELECT count(*) AS count FROM jobs WHERE status = 'queued'").get()!.count as number
 }
 
-export function submitJob (transaction: Transaction, job: NewJob): SubmitOutcome {
+/** The newest number that was ever given, whether or not its job is still there. */
+export function lastJob ({ sql }: Pick<Transaction, 'sql'>): number {
+  return sql('SELECT max(last_job, (SELECT coalesce(max(number), 0) FROM jobs)) AS last FROM store').get()!.last as number
+}
+
+/** @param number What it gets if it is a new one. */
+export function submitJob (transaction: Transaction, job: NewJob, number: number): SubmitOutcome {
   const { sql } = transaction
-  const { changes, lastInsertRowid } = sql(`
-    INSERT INTO jobs (operation, owner, status, due_at, created_at, idempotency_key, fingerprint)
-    VALUES (?, ?, 'queued', 0, ?, ?, ?)
-    ON CONFLICT DO NOTHING`
-  ).run(job.operation, job.owner, job.createdAt, job.idempotency?.key ?? null, job.idempotency?.fingerprint ?? null)
+  const { changes } = sql(`
+    INSERT INTO jobs (number, operation, owner, status, due_at, created_at, idempotency_key, fingerprint)
+    VALUES (?, ?, ?, 'queued', 0, ?, ?, ?)
+    ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING`
+  ).run(number, job.operation, job.owner, job.createdAt, job.idempotency?.key ?? null, job.idempotency?.fingerprint ?? null)
   if (changes === 0) return findRepeated(transaction, job)!
-  const number = Number(lastInsertRowid)
   sql('INSERT INTO job_inputs (number, input) VALUES (?, ?)').run(number, job.input)
   if (job.subscription !== undefined) insertSubscription({ sql }, job.subscription, { job: number, afterEvent: 0, predecessor: null })
   return {
@@ -164,13 +169,15 @@ export function releaseWorker (transaction: Transaction, worker: string): number
   ).run(worker).changes)
 }
 
-export function sweepJobs ({ sql }: Transaction, now: number, limit: number): number[] {
+export function sweepJobs (transaction: Transaction, now: number, limit: number): number[] {
+  const { sql } = transaction
   // A callback that is still owed needs the job's subscription.
   const expired = sql(`
     SELECT number FROM jobs WHERE expires_at < ? AND NOT EXISTS (
       SELECT * FROM subscriptions JOIN deliveries ON subscription = subscriptions.number AND deliveries.status = 'pending' WHERE subscriptions.job = jobs.number)
     ORDER BY expires_at LIMIT ?`
   ).all(now, limit)
+  if (expired.length > 0) sql('UPDATE store SET last_job = ?').run(lastJob(transaction))
   return expired.map((row) => {
     const number = row.number as number
     for (const table of ['jobs', 'job_inputs', 'job_results']) sql(`DELETE FROM ${table} WHERE number = ?`).run(number)

@@ -7,12 +7,18 @@ const applicationId = 0x464c416a
 /** Marks it as moved to PostgreSQL ("FLAm"): two stores must not both carry on the same work. */
 const movedId = 0x464c416d
 
-/** Each entry takes the schema one version up and is never edited once released. */
+/**
+ * Each entry takes the schema one version up and is never edited once released.
+ *
+ * A CHECK has no IN: of its list SQLite makes a table anew for each statement, and that doubles the price of an INSERT.
+ */
 const migrations = [`
   CREATE TABLE store (
     id_key BLOB NOT NULL,
     -- Whether a key file was made beside the database: its loss must not go unnoticed.
-    has_key_file INTEGER NOT NULL DEFAULT 0
+    has_key_file INTEGER NOT NULL DEFAULT 0,
+    -- the newest number of a job when jobs were last deleted
+    last_job INTEGER NOT NULL DEFAULT 0
   ) STRICT;
 
   -- One row for each process that holds leases. It proves that it lives by its lock file, and by its beat.
@@ -22,12 +28,12 @@ const migrations = [`
   ) STRICT;
 
   -- Small rows: a claim, a heartbeat or a progress report rewrites the whole row. Input and result stand apart.
-  -- AUTOINCREMENT, since a number must never be given twice.
+  -- A number must never be given twice. AUTOINCREMENT would write the newest one down for each job, in a page of its own.
   CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER PRIMARY KEY,
     operation TEXT NOT NULL,
     owner TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'canceled')),
+    status TEXT NOT NULL CHECK (status = 'queued' OR status = 'running' OR status = 'succeeded' OR status = 'failed' OR status = 'canceled'),
     -- queued: not before (0 = at once); deferred, also while a worker ends it: the deadline
     due_at INTEGER,
     worker TEXT,
@@ -60,7 +66,7 @@ const migrations = [`
     -- whose events it waits for, or which job
     topic TEXT,
     job INTEGER,
-    status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'superseded')),
+    status TEXT NOT NULL CHECK (status = 'active' OR status = 'suspended' OR status = 'superseded'),
     -- superseded: what it was before, and will be if it has its place again
     status_before TEXT,
     -- events up to this one are not owed to it
@@ -131,7 +137,7 @@ const migrations = [`
     subscription_created_at INTEGER NOT NULL,
     url_hint TEXT NOT NULL,
     host TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('pending', 'delivered', 'dead')),
+    status TEXT NOT NULL CHECK (status = 'pending' OR status = 'delivered' OR status = 'dead'),
     -- pending and not claimed: not before
     due_at INTEGER,
     worker TEXT,

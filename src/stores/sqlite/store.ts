@@ -4,7 +4,7 @@ import type { LogPage, Store, StoreHost, StoreIdentity } from '../../work/store.
 import { createObserver, type Beating } from '../observer.ts'
 import { createConnection, type OpenDatabase, type Transaction } from './connection.ts'
 import {
-  claimJobs, countQueued, endJob, findDue, findNextDueAt, findRepeated, isHeld, keepWorker, listJobs, readJob, releaseWorker,
+  claimJobs, countQueued, endJob, findDue, findNextDueAt, findRepeated, isHeld, keepWorker, lastJob, listJobs, readJob, releaseWorker,
   reportProgress, settleJob, submitJob, sweepJobs
 } from './jobs.ts'
 import {
@@ -66,7 +66,8 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
   }
 
   /** How many jobs are queued: counted once and kept up to date by our own commits, until another process commits. */
-  function queuedCount (transaction: Transaction, version: string): { count: number, version: string } {
+  function queuedCount (transaction: Transaction): { count: number, version: string } {
+    const version = connection.dataVersion()
     return queued?.version === version ? queued : (queued = { count: countQueued(transaction), version })
   }
 
@@ -173,13 +174,16 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     },
 
     async submit (jobs, { maxQueued }) {
-      const version = connection.dataVersion()
       const outcomes = await write((transaction) => {
-        let { count } = queuedCount(transaction, version)
+        let { count } = queuedCount(transaction)
+        let last = lastJob(transaction)
         return jobs.map((job) => {
           if (count >= maxQueued) return findRepeated(transaction, job) ?? { outcome: 'full' as const }
-          const outcome = submitJob(transaction, job)
-          if (outcome.outcome === 'accepted') count++
+          const outcome = submitJob(transaction, job, last + 1)
+          if (outcome.outcome === 'accepted') {
+            count++
+            last++
+          }
           return outcome
         })
       })
