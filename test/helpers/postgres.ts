@@ -33,8 +33,6 @@ export async function startPostgres (): Promise<PostgresServer> {
  */
 export async function createPool (t: Test, config: pg.PoolConfig = {}): Promise<pg.Pool> {
   const pool = new pg.Pool({ connectionString: (await startPostgres()).url, ...config })
-  // A pool that has ended lets its connections close by themselves: the end of the server may still reach them.
-  pool.on('error', () => {})
   t.teardown(() => pool.end())
   return pool
 }
