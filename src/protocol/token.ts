@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hash, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { createRecent } from './recent.ts'
 
 /*
@@ -24,8 +24,6 @@ export interface IdCodec {
 }
 
 const idLength = 22
-/** Of SHA-256, in bytes: what it takes in at a time, and what it gives. */
-const [hashBlock, hashLength] = [64, 32]
 export const tokenLength = 2 * idLength
 /** So that an id of one kind is never taken for another. */
 const recordKinds = { job: 1, subscription: 2, event: 3, delivery: 4 }
@@ -75,37 +73,20 @@ export interface TokenSigner {
 }
 
 /**
- * HMAC-SHA-256 of an id, 132 bits of it. Written out as RFC 2104 has it: `createHmac` makes OpenSSL's objects anew each
- * time, which takes twice as long. Of ids alone, whose length and alphabet are fixed.
- */
-function createMac (key: Uint8Array): (id: string) => string {
-  const inner = Buffer.alloc(hashBlock + idLength)
-  const outer = Buffer.alloc(hashBlock + hashLength)
-  const padded = Buffer.concat([key], hashBlock)
-  for (const [index, byte] of padded.entries()) {
-    inner[index] = byte ^ 0x36
-    outer[index] = byte ^ 0x5c
-  }
-  return (id) => {
-    inner.write(id, hashBlock, 'binary')
-    outer.write(hash('sha256', inner, 'binary'), hashBlock, 'binary')
-    return hash('sha256', outer, 'base64url').slice(0, 22)
-  }
-}
-
-/**
  * @param secrets The first signs; all of them verify, so that a secret is rotated by putting the new one in front.
  */
 export function createTokenSigner (secrets: (string | Uint8Array)[]): TokenSigner {
-  const macs = secrets.map((secret) => createMac(new Uint8Array(hkdfSync('sha256', secret, '', 'fastify-logic-apps capability URL', 32))))
-  const sign = (id: string): string => id + macs[0]!(id)
+  // A KeyObject, because a Buffer key costs six times as much on Node 24.
+  const keys = secrets.map((secret) => createSecretKey(new Uint8Array(
+    hkdfSync('sha256', secret, '', 'fastify-logic-apps capability URL', 32))))
+  const mac = (key: (typeof keys)[number], id: string): string => createHmac('sha256', key).update(id).digest('base64url').slice(0, 22)
+  const sign = (id: string): string => id + mac(keys[0]!, id)
   const verified = createRecent<GenuineToken>(maxRecent)
 
   function check (token: string): GenuineToken | undefined {
-    if (!/^[\w-]+$/.test(token)) return undefined
     const id = token.slice(0, idLength)
     const given = Buffer.from(token.slice(idLength))
-    const signer = macs.findIndex((mac) => timingSafeEqual(given, Buffer.from(mac(id))))
+    const signer = keys.findIndex((key) => given.length === idLength && timingSafeEqual(given, Buffer.from(mac(key, id))))
     return signer === -1 ? undefined : verified.set(token, { id, current: signer === 0 ? token : sign(id) })
   }
 
