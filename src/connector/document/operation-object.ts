@@ -35,7 +35,8 @@ export function describeOperation (describing: Describing): DescribedOperation {
   const { route, conversion, toJsonSchema } = describing
   const description = readableDescription(describing.description, toJsonSchema)
   const schema = Object.fromEntries(Object.entries(route.schema).map(([part, value]) => [part, partNames.includes(part) && value !== undefined ? readable(value, part, toJsonSchema) : value]))
-  const at = (part: string): Position => ({ conversion, scope: { roots: [], shared: route.shared() }, path: part })
+  const scope = { roots: [], shared: route.shared() }
+  const at = (part: string): Position => ({ conversion, scope, path: part })
   const body = convertBody(schema.body, listOf(schema.consumes), at('body'))
   const hidden = apiKeyNames(describing)
   const parameters = [

@@ -47,10 +47,17 @@ function convertResponse (given: unknown, code: string, isSuccess: boolean, prod
   // A description or headers alone say that nothing is in it; `{}` says that anything may be.
   const saysNothing = !isSchemaObject(content) && Object.keys(schema).length === 0 && Object.keys(given).length > 0
   if (!isSuccess || saysNothing || hasNoContent(unwrapped)) return response
-  const { description: __unused, ...rest } = isSchemaObject(unwrapped) ? unwrapped : {}
-  // A description at the root would be the label of the whole output, in place of "Body" (openapi 2).
-  response.schema = isSchemaObject(unwrapped) ? convertSchema(rest, withRoot(at, unwrapped)) : convertSchema(unwrapped, at)
+  // What is left of the given object when headers and the like are taken out is another one each time.
+  const key = unwrapped === schema ? given : unwrapped
+  response.schema = at.conversion.once('output', key, at.scope.shared, () => convertOutput(unwrapped, at))
   return response
+}
+
+/** A description at the root would be the label of the whole output, in place of "Body" (openapi 2). */
+function convertOutput (given: unknown, at: Position): SwaggerSchema {
+  if (!isSchemaObject(given)) return convertSchema(given, at)
+  const { description: _, ...schema } = given
+  return convertSchema(schema, withRoot(at, given))
 }
 
 /** A `$ref` of `#` means the schema as it was written. */

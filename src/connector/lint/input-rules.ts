@@ -1,6 +1,7 @@
 import { namesIn } from '../document/path.ts'
 import { fitsType } from '../schema/parameter.ts'
 import type { SwaggerExtensions, SwaggerParameter, SwaggerSchema } from '../swagger.ts'
+import { everySchema } from './every-schema.ts'
 import type { LintRule } from './rule.ts'
 import { bodyOf, isInternalThing, list, record } from './view.ts'
 
@@ -206,13 +207,9 @@ export const inputRules: LintRule[] = [
     asks: 'A default is of the type it stands with.',
     mend: 'mend the default',
     check (view, report) {
-      for (const operation of view.operations) {
-        for (const { place, schema } of operation.inputs) {
-          view.walk(schema, place, ({ default: value, type }, at) => {
-            if (value !== undefined && type !== undefined && type !== 'file' && !fitsType(value, type)) report(at, `is of type ${type}, and its default is ${JSON.stringify(value)}`, operation.id)
-          })
-        }
-      }
+      everySchema(view, report, ({ default: value, type }, fault, { isInput }) => {
+        if (isInput && value !== undefined && type !== undefined && type !== 'file' && !fitsType(value, type)) fault(`is of type ${type}, and its default is ${JSON.stringify(value)}`)
+      })
     }
   },
   {

@@ -154,10 +154,10 @@ export const operationRules: LintRule[] = [
     asks: 'Every response header has an x-ms-summary.',
     mend: 'give the header a title, or summary()',
     check ({ operations }, report) {
-      for (const { responses, place, id, isInternal } of operations) {
+      for (const { responses, place, id } of operations.filter(({ isInternal }) => !isInternal)) {
         for (const [code, { headers }] of Object.entries(responses)) {
           for (const [name, header] of Object.entries(record(headers))) {
-            if (!isInternal && record(header)['x-ms-summary'] === undefined) report(`${place}.responses.${code}.headers.${name}`, 'would be called "Body"', id)
+            if (record(header)['x-ms-summary'] === undefined) report(`${place}.responses.${code}.headers.${name}`, 'would be called "Body"', id)
           }
         }
       }

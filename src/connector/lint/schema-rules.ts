@@ -2,19 +2,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { typeOfValue } from '../schema/keywords.ts'
 import { fitsType } from '../schema/parameter.ts'
 import { definitionPrefix, type SwaggerSchema } from '../swagger.ts'
-import type { LintRule, Report } from './rule.ts'
+import { everySchema } from './every-schema.ts'
+import type { LintRule } from './rule.ts'
 import { list, record, type DocumentView } from './view.ts'
 
 const unread = ['anyOf', 'oneOf', 'allOf', 'not', 'const', 'if', 'then', 'else', 'patternProperties', 'prefixItems', 'nullable', '$defs']
-
-/** Asks about every schema of the document, at each place where an operation has it. */
-function everySchema (view: DocumentView, report: Report, visit: (schema: SwaggerSchema, report: (message: string) => void, isInput: boolean) => void): void {
-  for (const { schemas, id } of view.operations) {
-    for (const { place, schema, isInput } of schemas) {
-      view.walk(schema, place, (one, at) => { visit(one, (message) => { report(at, message, id) }, isInput) })
-    }
-  }
-}
 
 interface Reference {
   place: string
@@ -26,8 +18,10 @@ interface Reference {
 const dataKeywords = ['default', 'example', 'enum']
 
 /** Every `$ref` of the document, at each of its places. */
-function referencesIn ({ document }: DocumentView, parts: readonly string[]): Reference[] {
+function referencesIn ({ document, text }: DocumentView, parts: readonly string[]): Reference[] {
   const found: Reference[] = []
+  // Most documents have none, and then need not be looked through.
+  if (!text().includes('"$ref"')) return found
   const step = (value: SwaggerSchema & Record<string, unknown>, place: string): void => {
     if (typeof value.$ref === 'string') found.push({ place, holder: value as Reference['holder'] })
     for (const key of Object.keys(value)) {
@@ -148,7 +142,7 @@ export const schemaRules: LintRule[] = [
     asks: 'No input is both required and readOnly: the designer does not show it.',
     mend: 'leave readOnly out of the schema of the request',
     check (view, report) {
-      everySchema(view, report, ({ required, properties }, fault, isInput) => {
+      everySchema(view, report, ({ required, properties }, fault, { isInput }) => {
         const names = list(required).filter((name) => record(record(properties)[name as string]).readOnly === true)
         if (isInput && names.length > 0) fault(`requires ${names.join(', ')}, and shows ${names.length === 1 ? 'it' : 'them'} to nobody`)
       })
@@ -204,11 +198,7 @@ export const schemaRules: LintRule[] = [
     asks: 'Bytes (string, binary) are a whole body or a field of a form.',
     mend: 'use format "byte", which is base64',
     check (view, report) {
-      for (const operation of view.operations) {
-        for (const { place, schema } of operation.schemas) {
-          view.walk(schema, place, ({ type, format }, at, parents) => { if (parents.length > 0 && type === 'string' && format === 'binary') report(at, 'is binary', operation.id) })
-        }
-      }
+      everySchema(view, report, ({ type, format }, fault, { parents }) => { if (parents.length > 0 && type === 'string' && format === 'binary') fault('is binary') })
     }
   }
 ]

@@ -27,6 +27,8 @@ export interface OperationView {
 /** A document made easy to ask. Any JSON goes: what is not as it should be is as if it were not there. */
 export interface DocumentView {
   document: SwaggerDocument
+  /** The document as JSON. */
+  text (): string
   operations: OperationView[]
   /** Of several operations of one id, the first. */
   operationNamed (id: unknown): OperationView | undefined
@@ -138,8 +140,13 @@ export function viewDocument (given: unknown): DocumentView {
     return visits
   }
 
+  let text: string | undefined
   const view: DocumentView = {
     document,
+    text () {
+      text ??= JSON.stringify(document)
+      return text
+    },
     operations,
     operationNamed: (id) => byId.get(id),
     follow (schema) {
