@@ -7,7 +7,7 @@ import type { SwaggerHeader, SwaggerResponse, SwaggerSchema } from '../swagger.t
 const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 export interface Responses {
-  responses: Record<string, SwaggerResponse>
+  responses: Map<string, SwaggerResponse>
   /** Content types, where the schema names them. */
   produces: string[]
 }
@@ -16,18 +16,17 @@ export interface Responses {
  * Fastify's response schemas as Swagger has them. The designer reads one schema, that of 200 or else 201 (openapi 0.6);
  * those of errors it could take for the output, so they are left out (openapi 3, DefaultResponseHasSchema).
  */
-export function convertResponses (schemas: unknown, at: Position): Responses {
+export function convertResponses (schemas: ReadonlyMap<string, unknown>, at: Position): Responses {
   const produces = new Set<string>()
-  const entries = isSchemaObject(schemas) ? Object.entries(schemas) : []
-  const codes = entries.map(([code]) => explicitCode(code))
-  const responses = Object.fromEntries(entries.flatMap(([code, schema]): [string, SwaggerResponse][] => {
+  const responses = new Map<string, SwaggerResponse>()
+  const hasSuccess = [...schemas.keys()].some((code) => code.startsWith('2'))
+  for (const [code, schema] of schemas) {
     const explicit = explicitCode(code)
     // 2xx stands behind a 200 of its own.
-    if (explicit !== code && Object.hasOwn(schemas as JsonSchema, explicit)) return []
-    const hasSuccess = codes.some((other) => other.startsWith('2'))
+    if (explicit !== code && schemas.has(explicit)) continue
     const isSuccess = explicit.startsWith('2') || (explicit === 'default' && !hasSuccess)
-    return [[explicit, convertResponse(schema, explicit, isSuccess, produces, { ...at, path: `${at.path}.${code}` })]]
-  }))
+    responses.set(explicit, convertResponse(schema, explicit, isSuccess, produces, { ...at, path: `${at.path}.${code}` }))
+  }
   return { responses, produces: [...produces] }
 }
 

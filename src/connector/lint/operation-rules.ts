@@ -91,8 +91,8 @@ export const operationRules: LintRule[] = [
     mend: 'declare schema.response[200]',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations) {
-        if (Object.keys(responses).length === 0) report(place, 'has no responses, so the designer cannot read the document', id)
-        else if (!Object.keys(responses).some((code) => /^2/.test(code) || code === 'default')) report(place, 'has no response for success', id)
+        if (responses.size === 0) report(place, 'has no responses, so the designer cannot read the document', id)
+        else if (![...responses.keys()].some((code) => /^2/.test(code) || code === 'default')) report(place, 'has no response for success', id)
       }
     }
   },
@@ -105,7 +105,7 @@ export const operationRules: LintRule[] = [
     check (view, report) {
       for (const operation of view.operations) {
         const { isInternal, isWebhook, responses, place, id } = operation
-        if (isInternal || isWebhook || Object.keys(responses).every((code) => code === '204' || !/^2|default/.test(code))) continue
+        if (isInternal || isWebhook || [...responses.keys()].every((code) => code === '204' || !/^2|default/.test(code))) continue
         if (view.outputOf(operation) === undefined) report(place, 'has no outputs in the designer', id)
       }
     }
@@ -118,7 +118,7 @@ export const operationRules: LintRule[] = [
     mend: 'leave the schema of the default response out',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations) {
-        if (responses.default?.schema !== undefined && Object.keys(responses).length > 1) report(`${place}.responses.default`, 'has a schema', id)
+        if (responses.get('default')?.schema !== undefined && responses.size > 1) report(`${place}.responses.default`, 'has a schema', id)
       }
     }
   },
@@ -130,7 +130,7 @@ export const operationRules: LintRule[] = [
     mend: 'leave the other schemas out: one is read',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations) {
-        const codes = Object.keys(responses).filter((code) => responses[code]!.schema !== undefined)
+        const codes = [...responses].filter(([, { schema }]) => schema !== undefined).map(([code]) => code)
         if (codes.length > 1) report(`${place}.responses`, `has schemas on ${codes.join(', ')}`, id)
       }
     }
@@ -155,7 +155,7 @@ export const operationRules: LintRule[] = [
     mend: 'give the header a title, or summary()',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations.filter(({ isInternal }) => !isInternal)) {
-        for (const [code, { headers }] of Object.entries(responses)) {
+        for (const [code, { headers }] of responses) {
           for (const [name, header] of Object.entries(record(headers))) {
             if (record(header)['x-ms-summary'] === undefined) report(`${place}.responses.${code}.headers.${name}`, 'would be called "Body"', id)
           }
