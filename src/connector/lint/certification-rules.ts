@@ -113,6 +113,7 @@ export const certificationRules: LintRule[] = [
     source: 'openapi 1, x-ms-visibility',
     asks: 'x-ms-visibility is "important", "advanced" or "internal".',
     mend: 'use visibility(), and leave it out for what is neither',
+    mentions: '"x-ms-visibility"',
     check (view, report) {
       const check = (value: unknown, fault: (message: string) => void): void => {
         if (value !== undefined && !['important', 'advanced', 'internal', 'none'].includes(value as string)) fault(`has the x-ms-visibility ${JSON.stringify(value)}`)
@@ -127,6 +128,7 @@ export const certificationRules: LintRule[] = [
     source: 'openapi 3, InvalidNextLinkNameValue',
     asks: `The nextLinkName of x-ms-pageable is ${nextLinkNames.join(' or ')}.`,
     mend: 'use pageable(), and answer the link under that name',
+    mentions: '"x-ms-pageable"',
     check ({ operations }, report) {
       for (const { operation, place, id } of operations) {
         const pageable = operation['x-ms-pageable']
@@ -140,6 +142,7 @@ export const certificationRules: LintRule[] = [
     source: 'openapi 1, x-ms-api-annotation',
     asks: 'The operationId of revision n, from 2 on, ends in _Vn; a replacement stands on a deprecated operation and names api and operationId; no revision of a family is there twice.',
     mend: 'see apiAnnotation(), and set deprecated: true on what is replaced',
+    mentions: '"x-ms-api-annotation"',
     check ({ operations }, report) {
       const revisions = new Set<string>()
       for (const { operation, place, id } of operations) {

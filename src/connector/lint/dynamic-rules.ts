@@ -202,6 +202,7 @@ export const dynamicRules: LintRule[] = [
     source: 'openapi 0.8',
     asks: 'The old and the new form of a dynamic extension stand together.',
     mend: 'use dynamicValues() or dynamicSchema(), which write both',
+    mentions: '"x-ms-dynamic-',
     check (view, report) {
       everySchema(view, report, (one, fault) => {
         if (one['x-ms-dynamic-list'] !== undefined && one['x-ms-dynamic-values'] === undefined && one['x-ms-dynamic-tree'] === undefined) fault('has x-ms-dynamic-list alone, which is an empty list in Logic Apps')
@@ -216,6 +217,7 @@ export const dynamicRules: LintRule[] = [
     source: 'openapi 3, DynamicExtensionDefinitionNotAllowedInParameter',
     asks: 'A dynamic schema stands in a schema, not on a parameter.',
     mend: 'move it from the body parameter to its schema',
+    mentions: '"x-ms-dynamic-',
     check ({ operations }, report) {
       for (const { parameters, place, id } of operations) {
         for (const parameter of parameters) {
@@ -230,6 +232,7 @@ export const dynamicRules: LintRule[] = [
     source: 'openapi 1, x-ms-capabilities',
     asks: 'The connection test is a GET that needs no inputs but those it is given.',
     mend: 'name a GET operation in testConnection(), and give its required parameters as values',
+    mentions: '"x-ms-capabilities"',
     check (view, report) {
       const test = record(record(view.document['x-ms-capabilities']).testConnection)
       if (Object.keys(test).length === 0) return
@@ -248,6 +251,7 @@ export const dynamicRules: LintRule[] = [
     source: 'openapi 1, x-ms-capabilities',
     asks: 'The file picker of the document names its operations.',
     mend: 'use filePickerCapability() with operationIds of the connector',
+    mentions: '"file-picker"',
     check (view, report) {
       const picker = record(record(view.document['x-ms-capabilities'])['file-picker'])
       const names = ['open', 'browse'].map((part) => record(picker[part]).operationId).filter((name) => name !== undefined)

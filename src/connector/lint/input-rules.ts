@@ -92,6 +92,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 0.11',
     asks: 'No parameter is called connectionId.',
     mend: 'rename it: the platform has a parameter of that name',
+    mentions: '"connectionId"',
     check ({ operations }, report) {
       for (const { parameters, place, id } of operations) if (parameters.some(({ name }) => name === 'connectionId')) report(place, 'has a parameter connectionId', id)
     }
@@ -169,6 +170,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 1, x-ms-visibility',
     asks: 'An internal input that is required has a default: no author can fill it.',
     mend: 'give it a default, make it optional, or show it',
+    mentions: '"x-ms-visibility"',
     check: hiddenInputs((input, isRequired) =>
       isRequired && input.default === undefined && input.properties === undefined && input['x-ms-notification-url'] === undefined && 'is required and hidden, and has no default')
   },
@@ -178,6 +180,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 1, InternalPropertyWithDefaultOptional',
     asks: 'An internal input with a default is required: else it is not sent.',
     mend: 'make it required',
+    mentions: '"default"',
     check: hiddenInputs((input, isRequired) => !isRequired && input.default !== undefined && 'has a default that is not sent')
   },
   {
@@ -186,6 +189,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 0.10',
     asks: 'The body is required.',
     mend: 'set required: true',
+    mentions: '"required":false',
     check ({ operations }, report) {
       for (const operation of operations) if (bodyOf(operation)?.required === false) report(`${operation.place}.body`, 'is optional, which makes each of its properties optional', operation.id)
     }
@@ -196,6 +200,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 3, BodyOrFormDataParameterInFetchOperationNotAllowed',
     asks: 'A GET has no body.',
     mend: 'use query parameters, or POST',
+    mentions: '"get"',
     check ({ operations }, report) {
       for (const { method, parameters, place, id } of operations) if (method === 'get' && parameters.some((parameter) => parameter.in === 'body' || parameter.in === 'formData')) report(place, 'is a GET with a body', id)
     }
@@ -206,6 +211,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 3, DefaultValueMustMatchType',
     asks: 'A default is of the type it stands with.',
     mend: 'mend the default',
+    mentions: '"default"',
     check (view, report) {
       everySchema(view, report, ({ default: value, type }, fault, { isInput }) => {
         if (isInput && value !== undefined && type !== undefined && type !== 'file' && !fitsType(value, type)) fault(`is of type ${type}, and its default is ${JSON.stringify(value)}`)
@@ -218,6 +224,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'No field of a form has \'"\' or "@" in its name: it would be dropped.',
     mend: 'rename it',
+    mentions: '"formData"',
     check: eachParameter(({ name, in: where }) => where === 'formData' && /["@]/.test(name) && 'is dropped by the designer')
   }
 ]

@@ -13,7 +13,8 @@ export function lintDocument (document: unknown): LintFinding[] {
 }
 
 export function lintView (view: DocumentView): LintFinding[] {
-  const findings = lintRules.flatMap(({ id: rule, severity, source, mend, check }) => {
+  const applying = lintRules.filter(({ mentions }) => mentions === undefined || view.text().includes(mentions))
+  const findings = applying.flatMap(({ id: rule, severity, source, mend, check }) => {
     const found: LintFinding[] = []
     check(view, (path, message, operationId) => { found.push({ rule, severity, operationId: operationId === '' ? undefined : operationId, path, message, mend, source }) })
     return found

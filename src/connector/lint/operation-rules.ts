@@ -116,6 +116,7 @@ export const operationRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'The default response has no schema where there is another: the designer could take it for the output.',
     mend: 'leave the schema of the default response out',
+    mentions: '"default"',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations) {
         if (responses.get('default')?.schema !== undefined && responses.size > 1) report(`${place}.responses.default`, 'has a schema', id)
@@ -141,6 +142,7 @@ export const operationRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'No response is of type "file".',
     mend: 'use { type: "string", format: "binary" }',
+    mentions: '"file"',
     check (view, report) {
       for (const operation of view.operations) {
         for (const { place, schema } of operation.outputs) if (schema.type === 'file') report(place, 'is a file, which the designer shows as no output at all', operation.id)
@@ -153,6 +155,7 @@ export const operationRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'Every response header has an x-ms-summary.',
     mend: 'give the header a title, or summary()',
+    mentions: '"headers"',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations.filter(({ isInternal }) => !isInternal)) {
         for (const [code, { headers }] of responses) {
@@ -223,6 +226,7 @@ export const operationRules: LintRule[] = [
     source: 'openapi 3, SecurityRequirementMustBeDefined',
     asks: 'Every security requirement is defined.',
     mend: 'define it in connector.securityDefinitions',
+    mentions: '"security"',
     check ({ document, operations }, report) {
       const check = (place: string, requirements: unknown, id?: string): void => {
         for (const name of (Array.isArray(requirements) ? requirements : []).flatMap((requirement) => Object.keys(record(requirement)))) {

@@ -18,10 +18,8 @@ interface Reference {
 const dataKeywords = ['default', 'example', 'enum']
 
 /** Every `$ref` of the document, at each of its places. */
-function referencesIn ({ document, text }: DocumentView, parts: readonly string[]): Reference[] {
+function referencesIn ({ document }: DocumentView, parts: readonly string[]): Reference[] {
   const found: Reference[] = []
-  // Most documents have none, and then need not be looked through.
-  if (!text().includes('"$ref"')) return found
   const step = (value: SwaggerSchema & Record<string, unknown>, place: string): void => {
     if (typeof value.$ref === 'string') found.push({ place, holder: value as Reference['holder'] })
     for (const key of Object.keys(value)) {
@@ -41,6 +39,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, SchemaReferenceNotFound',
     asks: 'Every $ref leads to something in the document.',
     mend: 'define it under definitions',
+    mentions: '"$ref"',
     check (view, report) {
       const seen = new Set<unknown>()
       for (const { place, holder } of referencesIn(view, ['paths', 'definitions', 'parameters', 'responses'])) {
@@ -55,6 +54,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, AdditionalPropertyNotAllowedAdjacentToRef',
     asks: 'Nothing stands beside a $ref.',
     mend: 'write the schema out where it needs a title of its own',
+    mentions: '"$ref"',
     check (view, report) {
       for (const { place, holder } of referencesIn(view, ['paths', 'definitions'])) {
         const beside = Object.keys(holder).filter((key) => key !== '$ref')
@@ -68,6 +68,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 2, cyclic $ref',
     asks: 'No schema contains itself: the designer shows "any" below the first level.',
     mend: 'write out as many levels as workflows need',
+    mentions: '"$ref"',
     check ({ document }, report) {
       const definitions = record(document.definitions)
       const referred = (value: unknown): string[] => typeof value !== 'object' || value === null
@@ -115,6 +116,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, ArrayHasNoItems',
     asks: 'An array says what its items are.',
     mend: 'add items',
+    mentions: '"array"',
     check (view, report) {
       everySchema(view, report, ({ type, items }, fault) => { if (type === 'array' && (typeof items !== 'object' || Array.isArray(items))) fault('has no items') })
     }
@@ -141,6 +143,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, RequiredReadOnlyPropertyNotAllowedAsInput',
     asks: 'No input is both required and readOnly: the designer does not show it.',
     mend: 'leave readOnly out of the schema of the request',
+    mentions: '"readOnly"',
     check (view, report) {
       everySchema(view, report, ({ required, properties }, fault, { isInput }) => {
         const names = list(required).filter((name) => record(record(properties)[name as string]).readOnly === true)
@@ -154,6 +157,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, InvalidEnumValue',
     asks: 'Values of an enum are of its type.',
     mend: 'mend the type or the value',
+    mentions: '"enum"',
     check (view, report) {
       everySchema(view, report, ({ enum: values, type }, fault) => {
         for (const value of list(values)) if (typeof type === 'string' && type !== 'array' && !fitsType(value, type)) fault(`is of type ${type}, and has the value ${JSON.stringify(value)} of type ${typeOfValue(value)}`)
@@ -166,6 +170,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 1, x-ms-enum-values',
     asks: 'x-ms-enum-values gives a name to values that are in enum, each once.',
     mend: 'use enumValues() with the values of the enum',
+    mentions: '"x-ms-enum-values"',
     check (view, report) {
       everySchema(view, report, (schema, fault) => {
         const named = schema['x-ms-enum-values']
@@ -183,6 +188,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, ExclusiveMinimumRequiresMinimum',
     asks: 'exclusiveMinimum and exclusiveMaximum are true or false, beside a bound.',
     mend: 'write minimum: 0, exclusiveMinimum: true',
+    mentions: '"exclusiveM',
     check (view, report) {
       everySchema(view, report, ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }, fault) => {
         for (const [flag, bound] of [[exclusiveMinimum, minimum], [exclusiveMaximum, maximum]]) {
@@ -197,6 +203,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, InvalidStringBinaryProperty',
     asks: 'Bytes (string, binary) are a whole body or a field of a form.',
     mend: 'use format "byte", which is base64',
+    mentions: '"binary"',
     check (view, report) {
       everySchema(view, report, ({ type, format }, fault, { parents }) => { if (parents.length > 0 && type === 'string' && format === 'binary') fault('is binary') })
     }
