@@ -11,6 +11,7 @@ import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { systemClock } from '../../src/work/clock.ts'
 import type { Store, StoreHost } from '../../src/work/store.ts'
+import { multiplyEvents, multiplyJobs } from './multiply.ts'
 import { engineHeaders, newOrder, newRunId, orderSchema, type Order } from './order.ts'
 import { serve } from './subject.ts'
 
@@ -135,11 +136,10 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
       },
       async prepareEvents (count: number) {
         await withStore(async (prepared) => {
-          for (let made = 0; made < count; made += batch) {
-            const now = Date.now()
-            await prepared.publish(Array.from({ length: Math.min(batch, count - made) }, (_, index) => ({ topic: 'readings', body: reading(made + index), createdAt: now, expiresAt: now + 1e9, maxEvents: 2_000_000 })))
-          }
+          const now = Date.now()
+          await prepared.publish(Array.from({ length: Math.min(batch, count) }, (_, index) => ({ topic: 'readings', body: reading(index), createdAt: now, expiresAt: now + 1e9, maxEvents: 2_000_000 })))
         })
+        if (count > batch) multiplyEvents(file!, count)
       },
       /** So many a second, evenly. @returns milliseconds from the call to the start of the handler, sorted */
       async latency (perSecond: number, seconds: number) {
@@ -193,28 +193,6 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
     }
   }
 })
-
-/** Copies the jobs of a file, as the store wrote them, until there are so many. */
-function multiplyJobs (file: string, count: number): void {
-  const database = new DatabaseSync(file, { timeout: 5000 })
-  try {
-    const columns = database.prepare("SELECT name FROM pragma_table_info('jobs') WHERE name NOT IN ('number', 'idempotency_key', 'fingerprint')").all().map(({ name }) => String(name)).join(', ')
-    const last = database.prepare('SELECT max(number) AS last FROM jobs')
-    for (let made = last.get()!.last as number; made < count; made = last.get()!.last as number) {
-      const more = Math.min(made, count - made)
-      database.exec(`
-        BEGIN IMMEDIATE;
-        INSERT INTO jobs (number, ${columns}) SELECT number + ${made}, ${columns} FROM jobs WHERE number <= ${more};
-        INSERT INTO job_inputs (number, input) SELECT number + ${made}, input FROM job_inputs WHERE number <= ${more};
-        INSERT INTO job_results (number, result) SELECT number + ${made}, result FROM job_results WHERE number <= ${more};
-        COMMIT`)
-    }
-    // What is measured next waits for no write of this.
-    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-  } finally {
-    database.close()
-  }
-}
 
 function countStatements (): Map<string, number> {
   const counts = new Map<string, number>()
