@@ -72,8 +72,10 @@ async function main (): Promise<void> {
   for (const line of machine) tell(line)
   const chosen = wanted === undefined ? rows : known.filter(({ name }) => wanted.includes(name))
   const linesOf = new Map<Row, Line[]>()
+  const secondsOf = new Map<Row, number>()
   try {
     const measure = async (row: Row): Promise<void> => {
+      const begun = performance.now()
       tell(`row ${row.name}: ${row.about}`)
       const bench: Bench = {
         seconds,
@@ -88,6 +90,7 @@ async function main (): Promise<void> {
       const measured = await row.run(bench)
       linesOf.set(row, measured)
       for (const line of measured) tell(`  ${row.name}: ${describe(line)}`)
+      secondsOf.set(row, (performance.now() - begun) / 1000)
     }
     for (const row of chosen.filter(({ isUntimed }) => isUntimed !== true)) await measure(row)
     await Promise.all(chosen.filter(({ isUntimed }) => isUntimed === true).map(measure))
@@ -95,6 +98,7 @@ async function main (): Promise<void> {
     await servers.stop()
     rmSync(folder, { recursive: true, force: true })
   }
+  tell(`seconds of each row: ${chosen.map((row) => `${row.name}: ${secondsOf.get(row)!.toFixed(0)}${row.isUntimed === true ? ' (at once)' : ''}`).join(', ')}`)
   const lines = chosen.flatMap((row) => linesOf.get(row) ?? [])
   const minutes = ((performance.now() - began) / 60_000).toFixed(1)
   if (values.json) console.log(JSON.stringify({ machine, minutes, quick: values.quick, lines }, null, 2))

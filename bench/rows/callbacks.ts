@@ -1,3 +1,5 @@
+import { copyFileSync } from 'node:fs'
+import { moveStore } from '../../src/stores/postgres/index.ts'
 import { compare, interleave } from '../measure.ts'
 import { lineOf, type Bench, type Row } from '../row.ts'
 import { startSubject } from '../subjects/subject.ts'
@@ -18,12 +20,18 @@ export interface CallbackMeasures {
 /** Receivers, and those who call them back. */
 export async function startCallbacks ({ path, postgres }: Bench, count: number): Promise<CallbackMeasures> {
   const { url, newSchema, analyze } = await postgres()
+  const [file, moved, schema] = [path('callbacks.db'), path('callbacks-moved.db'), newSchema()]
   const receiver = await startSubject('callbacks.ts', { kind: 'receiver' })
   const undici = await startSubject('callbacks.ts', { kind: 'undici' })
-  const embedded = await startSubject('logic-apps.ts', { file: path('callbacks.db') })
-  const shared = await startSubject('logic-apps.ts', { url, schema: newSchema() })
   const urls = await receiver.call<string[]>('urls', count)
-  await Promise.all([embedded, shared].map((subject) => subject.call('subscribe', urls)))
+  // Once, and into the embedded store: PostgreSQL takes one subscribe call after another.
+  const subscribing = await startSubject('logic-apps.ts', { file, runners: false })
+  await subscribing.call('subscribe', urls)
+  await subscribing.stop()
+  copyFileSync(file, moved)
+  await moveStore({ file: moved }, { connectionString: url, schema })
+  const embedded = await startSubject('logic-apps.ts', { file })
+  const shared = await startSubject('logic-apps.ts', { url, schema })
   await analyze()
   const rateOf: CallbackMeasures['rateOf'] = async (begin) => {
     const all = receiver.call('expect', count)

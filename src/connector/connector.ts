@@ -55,7 +55,9 @@ interface ConnectorParts {
 export function createConnector ({ options, baseUrl: ownBaseUrl, log }: ConnectorParts): Connector {
   const routes: ConnectorRoute[] = []
   const descriptions = new Map<string, OperationDescription>()
-  let made: { document: SwaggerDocument, findings: LintFinding[], cannotSay: LintFinding[] } | undefined
+  let made: { text: string, findings: LintFinding[], cannotSay: LintFinding[] } | undefined
+  /** Read from the text when it is first asked for. */
+  let shared: SwaggerDocument | undefined
 
   function prepared (): NonNullable<typeof made> {
     if (options === false) throw new ConnectorUnavailableError('there is no connector document: the plugin was registered with connector: false')
@@ -64,9 +66,10 @@ export function createConnector ({ options, baseUrl: ownBaseUrl, log }: Connecto
   }
 
   function render (baseUrl: string | undefined): SwaggerDocument {
-    const { document, cannotSay } = prepared()
+    const { text, cannotSay } = prepared()
     if (cannotSay.length > 0) throw faultsError(cannotSay)
-    return withAddress(document, baseUrl ?? ownBaseUrl)
+    shared ??= JSON.parse(text) as SwaggerDocument
+    return withAddress(shared, baseUrl ?? ownBaseUrl)
   }
 
   return {
@@ -76,11 +79,13 @@ export function createConnector ({ options, baseUrl: ownBaseUrl, log }: Connecto
     async prepare () {
       if (options === false) return
       // Loaded late: to import the plugin costs no more for it.
-      const [{ buildDocument }, { lintDocument }] = await Promise.all([import('./document/document.ts'), import('./lint/lint.ts')])
+      const [{ buildDocument }, { lintView }, { viewDocument }] = await Promise.all([import('./document/document.ts'), import('./lint/lint.ts'), import('./lint/view.ts')])
       const { document, complaints } = buildDocument({ ...options, routes, descriptions })
       const converting = complaints.map(asFinding)
-      const findings = errorsFirst([...converting, ...lintDocument(withAddress(document, ownBaseUrl))])
-      made = { document, findings, cannotSay: converting.filter(({ severity }) => severity === 'error') }
+      const view = viewDocument(withAddress(document, ownBaseUrl))
+      const findings = errorsFirst([...converting, ...lintView(view)])
+      // As text, since the host's own objects are in the document, and the host may change them.
+      made = { text: view.text(), findings, cannotSay: converting.filter(({ severity }) => severity === 'error') }
       if (options.lint === 'off' || routes.length === 0) return
       const [faults, warnings] = ['error', 'warning'].map((severity) => findings.filter((finding) => finding.severity === severity))
       if (faults!.length > 0) {
@@ -111,7 +116,7 @@ function asFinding ({ operationId, path, message, mend, isFault }: OperationComp
 }
 
 /** Host, path and scheme as callers use them; Swagger 2.0 has no other place for them (peers, pain 42). */
-function withAddress ({ swagger, info, consumes, produces, ...rest }: SwaggerDocument, baseUrl: string | undefined): SwaggerDocument {
+function withAddress ({ swagger, info, host: _, basePath: __, schemes: ___, consumes, produces, ...rest }: SwaggerDocument, baseUrl: string | undefined): SwaggerDocument {
   const types = { ...(consumes && { consumes }), ...(produces && { produces }) }
   // Without a host, readers take that of the document's own URL (openapi 5, HTTP + Swagger).
   if (baseUrl === undefined) return { swagger, info, basePath: '/', schemes: ['https'], ...types, ...rest }

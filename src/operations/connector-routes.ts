@@ -10,6 +10,12 @@ import { generatedRoute, type OperationConfig } from './generated-route.ts'
  */
 export function collectConnectorRoutes (connector: Connector): (this: FastifyInstance, route: RouteOptions) => void {
   const seen = new Map<unknown, string>()
+  const schemas = new Map<FastifyInstance, Record<string, unknown>>()
+  const schemasOf = (instance: FastifyInstance): Record<string, unknown> => {
+    let found = schemas.get(instance)
+    if (found === undefined) schemas.set(instance, found = instance.getSchemas())
+    return found
+  }
   return function (route) {
     // JavaScript may say `false` or `null` of a route that is none of the connector's.
     const marked: unknown = route.config?.logicApps
@@ -25,7 +31,7 @@ export function collectConnectorRoutes (connector: Connector): (this: FastifyIns
     const methods = [route.method].flat().filter((method) => method !== 'HEAD')
     methods.forEach((method, index) => {
       const own = index === 0 ? schema : { ...schema, operationId: `${String(schema.operationId)}${method[0]!}${method.slice(1).toLowerCase()}` }
-      connector.addRoute({ operationId, role, method, url: route.url, schema: own, shared: () => this.getSchemas() })
+      connector.addRoute({ operationId, role, method, url: route.url, schema: own, shared: () => schemasOf(this) })
     })
   }
 }

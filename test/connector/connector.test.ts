@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
 import { test } from 'tap'
 import { namesIn } from '../../src/connector/document/path.ts'
-import { dynamicValues, type SwaggerSchema } from '../../src/connector/index.ts'
+import { describeFinding, dynamicValues, type SwaggerSchema } from '../../src/connector/index.ts'
 import { fastifyLogicApps } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createApp, createServer } from '../helpers/app.ts'
@@ -220,6 +220,43 @@ test('lint: "warn" logs the faults and gets ready, "off" says nothing; what cann
     t.equal((await app.inject('/connector/swagger.json')).statusCode, 500)
     t.match(app.logicApps.connector.findings()[0], { severity: 'error', rule: 'conversion', operationId: 'Strange' })
   }
+})
+
+test('routes that share a schema have findings of their own', async (t) => {
+  const { app } = await createApp(t, { connector: { lint: 'warn' } })
+  const body = { type: 'object', properties: { small: { type: 'string' }, big: { type: 'bigint' }, list: { type: 'array' } } }
+  const headers = { type: 'object', properties: { 'x-shop': { type: 'string' } } }
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  for (const name of ['One', 'Two']) {
+    app.post(`/${name}`, { config: { logicApps: true }, schema: { operationId: name, body, headers, response: { 200: { ...body }, 404: body } } }, () => '')
+    app.post(`/${name}/again`, { config: { logicApps: true }, schema: { operationId: `${name}Again`, body: headers, headers, response: { 200: headers } } }, () => '')
+  }
+  await app.ready()
+  const found = app.logicApps.connector.findings().map(describeFinding)
+  const expected = {
+    '': [/ body.big: has the type "bigint"/, / response.200.big: has the type "bigint"/, /parameters.body.list: has no items/, /responses.200.list: has no items/],
+    Again: [/parameters.x-shop: has no x-ms-summary/, /body.x-shop: has no title/]
+  }
+  for (const name of ['One', 'Two']) {
+    for (const [end, lines] of Object.entries(expected)) {
+      const ofOperation = found.filter((line) => line.startsWith(`${name}${end} `))
+      for (const line of lines) t.equal(ofOperation.filter((one) => line.test(one)).length, 1, `${name}${end}: ${String(line)}`)
+    }
+  }
+})
+
+test('what routes share is shared by nothing in the document that is handed out', async (t) => {
+  const { app } = await createApp(t)
+  const querystring = { type: 'object', properties: { page: { type: 'integer', title: 'Page' } } }
+  for (const name of ['One', 'Two']) app.get(`/${name}`, { config: { logicApps: true }, schema: { operationId: name, querystring } }, () => '')
+  await app.ready()
+  const document = app.logicApps.connector.swagger()
+  const one = operationOf(document, 'One').parameters![0]!
+  t.same(operationOf(document, 'Two').parameters, [one])
+  one.name = 'changed'
+  t.match(operationOf(document, 'Two').parameters, [{ name: 'page' }])
+  t.match(operationOf(app.logicApps.connector.swagger(), 'One').parameters, [{ name: 'page' }])
 })
 
 test('warnings are one line of the log', async (t) => {

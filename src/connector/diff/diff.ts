@@ -131,6 +131,6 @@ function compareResults (comparison: Comparison, old: OperationView, fresh: Oper
 
 /** By names without case, those of what the outputs are from. */
 function headersOf ({ responses, isWebhook, item }: OperationView): Map<string, string> {
-  const from = isWebhook ? [record(item['x-ms-notification-content'])] : ['200', '201', 'default'].map((code) => record(responses[code]))
+  const from = isWebhook ? [record(item['x-ms-notification-content'])] : ['200', '201', 'default'].map((code) => record(responses.get(code)))
   return new Map(from.flatMap(({ headers }) => Object.keys(record(headers)).map((name) => [name.toLowerCase(), name] as const)))
 }

@@ -26,7 +26,10 @@ export interface BuiltDocument {
   complaints: OperationComplaint[]
 }
 
-/** The connector document, but for the address that callers use. */
+/**
+ * The connector document, but for the address that callers use. The host's own objects are in it, such as the defaults of
+ * its schemas, and what routes share is one object: not to be changed.
+ */
 export function buildDocument (parts: DocumentParts): BuiltDocument {
   const { routes, descriptions, toJsonSchema, info, securityDefinitions = {}, security = [], tags, extensions } = parts
   const complaints: OperationComplaint[] = []
@@ -65,8 +68,7 @@ export function buildDocument (parts: DocumentParts): BuiltDocument {
     ...extensions,
     ...(Object.keys(conversion.definitions).length === 0 ? {} : { definitions: conversion.definitions })
   }
-  // The host's own objects are in it, such as the defaults of its schemas.
-  return { document: structuredClone(document), complaints }
+  return { document, complaints }
 }
 
 /** What no path of Swagger 2.0 can say. Asked of the template, since the pattern of a parameter may have `*` and `?` of its own. */

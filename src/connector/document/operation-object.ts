@@ -34,8 +34,9 @@ const notificationContent = 'x-ms-notification-content'
 export function describeOperation (describing: Describing): DescribedOperation {
   const { route, conversion, toJsonSchema } = describing
   const description = readableDescription(describing.description, toJsonSchema)
-  const schema = Object.fromEntries(Object.entries(route.schema).map(([part, value]) => [part, partNames.includes(part) && value !== undefined ? readable(value, part, toJsonSchema) : value]))
-  const at = (part: string): Position => ({ conversion, scope: { roots: [], shared: route.shared() }, path: part })
+  const schema = Object.fromEntries(Object.entries(route.schema).map(([part, value]) => [part, partNames.includes(part) && value !== undefined ? toJsonSchema(value) : value]))
+  const scope = { roots: [], shared: route.shared() }
+  const at = (part: string): Position => ({ conversion, scope, path: part })
   const body = convertBody(schema.body, listOf(schema.consumes), at('body'))
   const hidden = apiKeyNames(describing)
   const parameters = [
@@ -44,7 +45,7 @@ export function describeOperation (describing: Describing): DescribedOperation {
     ...convertParameters(schema.headers, 'header', at('headers')),
     ...body.parameters
   ].filter((parameter) => !hidden.has(keyOf(parameter)))
-  const { responses, produces } = describeResponses(description, route.role, schema.response, at('response'))
+  const { responses, produces } = describeResponses(description, route.role, schema.response, toJsonSchema, at('response'))
   const { [notificationContent]: notification, ...extensions } = extensionsOf(schema)
   const consumes = listOf(schema.consumes).length > 0 ? listOf(schema.consumes) : body.consumes
 
@@ -77,13 +78,8 @@ function readableDescription (description: OperationDescription | undefined, toJ
   }
 }
 
-const partNames = ['body', 'querystring', 'query', 'params', 'headers', 'response']
-
-/** With another kind of schema made JSON Schema by the host. */
-function readable (value: unknown, part: string, toJsonSchema: (schema: unknown) => unknown): unknown {
-  if (part !== 'response' || !isSchemaObject(value)) return toJsonSchema(value)
-  return Object.fromEntries(Object.entries(value).map(([code, schema]) => [code, toJsonSchema(schema)]))
-}
+/** Those that the host may make JSON Schema of another kind of schema; a response has one for each code. */
+const partNames = ['body', 'querystring', 'query', 'params', 'headers']
 
 function textsOf ({ operationId, summary, description, tags, deprecated, externalDocs }: Record<string, unknown>): SwaggerOperation {
   return Object.fromEntries(Object.entries({ operationId, summary, description, tags, deprecated, externalDocs }).filter(([, value]) => value !== undefined))

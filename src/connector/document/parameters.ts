@@ -9,6 +9,10 @@ const formTypes = ['multipart/form-data', 'application/x-www-form-urlencoded']
 /** The inputs of query, path or headers, one parameter for each (openapi 4). */
 export function convertParameters (schema: unknown, place: 'query' | 'path' | 'header', at: Position): SwaggerParameter[] {
   if (schema === undefined) return []
+  return at.conversion.once(place, schema, at.scope.shared, () => parametersFrom(schema, place, at))
+}
+
+function parametersFrom (schema: unknown, place: 'query' | 'path' | 'header', at: Position): SwaggerParameter[] {
   const { conversion, path } = at
   const object = conversion.dereference(convertSchema(schema, inside(at, schema)))
   if (object === undefined || (object.type !== 'object' && object.properties === undefined)) {
@@ -44,7 +48,8 @@ export function convertBody (given: unknown, consumes: readonly string[], at: Po
   const [schema, types] = isSchemaObject(given) && isSchemaObject(given.content) ? unwrapContent(given.content) : [given, []]
   const all = consumes.length > 0 ? [...consumes] : types
   if (all.length > 0 && all.every((type) => formTypes.includes(type))) return { parameters: convertForm(schema, at), consumes: all }
-  return { parameters: [bodyParameter(convertSchema(schema, inside(at, schema)))], consumes: all }
+  const parameter = at.conversion.once('body', schema, at.scope.shared, () => bodyParameter(convertSchema(schema, inside(at, schema))))
+  return { parameters: [parameter], consumes: all }
 }
 
 /**

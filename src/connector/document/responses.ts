@@ -7,7 +7,7 @@ import type { SwaggerHeader, SwaggerResponse, SwaggerSchema } from '../swagger.t
 const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 export interface Responses {
-  responses: Record<string, SwaggerResponse>
+  responses: Map<string, SwaggerResponse>
   /** Content types, where the schema names them. */
   produces: string[]
 }
@@ -16,18 +16,17 @@ export interface Responses {
  * Fastify's response schemas as Swagger has them. The designer reads one schema, that of 200 or else 201 (openapi 0.6);
  * those of errors it could take for the output, so they are left out (openapi 3, DefaultResponseHasSchema).
  */
-export function convertResponses (schemas: unknown, at: Position): Responses {
+export function convertResponses (schemas: ReadonlyMap<string, unknown>, at: Position): Responses {
   const produces = new Set<string>()
-  const entries = isSchemaObject(schemas) ? Object.entries(schemas) : []
-  const codes = entries.map(([code]) => explicitCode(code))
-  const responses = Object.fromEntries(entries.flatMap(([code, schema]): [string, SwaggerResponse][] => {
+  const responses = new Map<string, SwaggerResponse>()
+  const hasSuccess = [...schemas.keys()].some((code) => code.startsWith('2'))
+  for (const [code, schema] of schemas) {
     const explicit = explicitCode(code)
     // 2xx stands behind a 200 of its own.
-    if (explicit !== code && Object.hasOwn(schemas as JsonSchema, explicit)) return []
-    const hasSuccess = codes.some((other) => other.startsWith('2'))
+    if (explicit !== code && schemas.has(explicit)) continue
     const isSuccess = explicit.startsWith('2') || (explicit === 'default' && !hasSuccess)
-    return [[explicit, convertResponse(schema, explicit, isSuccess, produces, { ...at, path: `${at.path}.${code}` })]]
-  }))
+    responses.set(explicit, convertResponse(schema, explicit, isSuccess, produces, { ...at, path: `${at.path}.${code}` }))
+  }
   return { responses, produces: [...produces] }
 }
 
@@ -47,10 +46,17 @@ function convertResponse (given: unknown, code: string, isSuccess: boolean, prod
   // A description or headers alone say that nothing is in it; `{}` says that anything may be.
   const saysNothing = !isSchemaObject(content) && Object.keys(schema).length === 0 && Object.keys(given).length > 0
   if (!isSuccess || saysNothing || hasNoContent(unwrapped)) return response
-  const { description: __unused, ...rest } = isSchemaObject(unwrapped) ? unwrapped : {}
-  // A description at the root would be the label of the whole output, in place of "Body" (openapi 2).
-  response.schema = isSchemaObject(unwrapped) ? convertSchema(rest, withRoot(at, unwrapped)) : convertSchema(unwrapped, at)
+  // What is left of the given object when headers and the like are taken out is another one each time.
+  const key = unwrapped === schema ? given : unwrapped
+  response.schema = at.conversion.once('output', key, at.scope.shared, () => convertOutput(unwrapped, at))
   return response
+}
+
+/** A description at the root would be the label of the whole output, in place of "Body" (openapi 2). */
+function convertOutput (given: unknown, at: Position): SwaggerSchema {
+  if (!isSchemaObject(given)) return convertSchema(given, at)
+  const { description: _, ...schema } = given
+  return convertSchema(schema, withRoot(at, given))
 }
 
 /** A `$ref` of `#` means the schema as it was written. */

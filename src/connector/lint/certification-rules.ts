@@ -1,5 +1,6 @@
 import type { LintRule } from './rule.ts'
-import { list, record } from './view.ts'
+import { everySchema } from './every-schema.ts'
+import { list, record, type PlacedSchema } from './view.ts'
 
 /** Limits of the platform for Logic Apps (openapi 5). */
 export const maxDocumentBytes = 1_048_576
@@ -15,8 +16,8 @@ export const certificationRules: LintRule[] = [
     source: 'openapi 5, limits',
     asks: 'The document is smaller than 1 MB.',
     mend: 'leave operations out, or shorten schemas',
-    check ({ document }, report) {
-      const bytes = Buffer.byteLength(JSON.stringify(document))
+    check (view, report) {
+      const bytes = Buffer.byteLength(view.text())
       if (bytes >= maxDocumentBytes) report('', `has ${bytes} bytes`)
     }
   },
@@ -37,11 +38,20 @@ export const certificationRules: LintRule[] = [
     asks: 'A body has at most 512 schemas, an operation 16,384.',
     mend: 'shorten the schemas, or use a dynamic schema',
     check (view, report) {
-      for (const operation of view.operations) {
-        const counts = operation.schemas.map(({ place, schema }) => {
+      const counted = new Map<unknown, number>()
+      const countOf = ({ place, schema }: PlacedSchema): number => {
+        let count = counted.get(schema)
+        if (count === undefined) {
           const found = new Set<unknown>()
           view.walk(schema, place, (one) => { found.add(one) })
-          const count = found.size
+          counted.set(schema, count = found.size)
+        }
+        return count
+      }
+      for (const operation of view.operations) {
+        const counts = operation.schemas.map((placed) => {
+          const { place } = placed
+          const count = countOf(placed)
           if (count > limits.schemasOfBody) report(place, `has ${count} schemas`, operation.id)
           return count
         })
@@ -103,14 +113,13 @@ export const certificationRules: LintRule[] = [
     source: 'openapi 1, x-ms-visibility',
     asks: 'x-ms-visibility is "important", "advanced" or "internal".',
     mend: 'use visibility(), and leave it out for what is neither',
+    mentions: '"x-ms-visibility"',
     check (view, report) {
-      const check = (value: unknown, place: string, id: string): void => {
-        if (value !== undefined && !['important', 'advanced', 'internal', 'none'].includes(value as string)) report(place, `has the x-ms-visibility ${JSON.stringify(value)}`, id)
+      const check = (value: unknown, fault: (message: string) => void): void => {
+        if (value !== undefined && !['important', 'advanced', 'internal', 'none'].includes(value as string)) fault(`has the x-ms-visibility ${JSON.stringify(value)}`)
       }
-      for (const operation of view.operations) {
-        check(operation.operation['x-ms-visibility'], operation.place, operation.id)
-        for (const { place, schema } of operation.inputs) view.walk(schema, place, (one, at) => { check(one['x-ms-visibility'], at, operation.id) })
-      }
+      for (const { operation, place, id } of view.operations) check(operation['x-ms-visibility'], (message) => { report(place, message, id) })
+      everySchema(view, report, (one, fault, { isInput }) => { if (isInput) check(one['x-ms-visibility'], fault) })
     }
   },
   {
@@ -119,6 +128,7 @@ export const certificationRules: LintRule[] = [
     source: 'openapi 3, InvalidNextLinkNameValue',
     asks: `The nextLinkName of x-ms-pageable is ${nextLinkNames.join(' or ')}.`,
     mend: 'use pageable(), and answer the link under that name',
+    mentions: '"x-ms-pageable"',
     check ({ operations }, report) {
       for (const { operation, place, id } of operations) {
         const pageable = operation['x-ms-pageable']
@@ -132,6 +142,7 @@ export const certificationRules: LintRule[] = [
     source: 'openapi 1, x-ms-api-annotation',
     asks: 'The operationId of revision n, from 2 on, ends in _Vn; a replacement stands on a deprecated operation and names api and operationId; no revision of a family is there twice.',
     mend: 'see apiAnnotation(), and set deprecated: true on what is replaced',
+    mentions: '"x-ms-api-annotation"',
     check ({ operations }, report) {
       const revisions = new Set<string>()
       for (const { operation, place, id } of operations) {

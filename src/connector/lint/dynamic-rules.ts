@@ -1,4 +1,5 @@
 import type { SwaggerSchema } from '../swagger.ts'
+import { everySchema } from './every-schema.ts'
 import type { LintRule } from './rule.ts'
 import { bodyOf, isInternalThing, list, record, type DocumentView, type OperationView } from './view.ts'
 
@@ -31,6 +32,8 @@ function dynamicReferencesOf (view: DocumentView): DynamicReference[] {
 }
 
 function findDynamicReferences (view: DocumentView): DynamicReference[] {
+  // Most documents have none, and then need not be looked through.
+  if (!/"x-ms-(dynamic-|operation-context)/.test(view.text())) return []
   return view.operations.flatMap((source) => {
     const found: DynamicReference[] = []
     for (const { place, schema } of source.schemas) {
@@ -199,16 +202,13 @@ export const dynamicRules: LintRule[] = [
     source: 'openapi 0.8',
     asks: 'The old and the new form of a dynamic extension stand together.',
     mend: 'use dynamicValues() or dynamicSchema(), which write both',
+    mentions: '"x-ms-dynamic-',
     check (view, report) {
-      for (const operation of view.operations) {
-        for (const { place, schema } of operation.schemas) {
-          view.walk(schema, place, (one, at) => {
-            if (one['x-ms-dynamic-list'] !== undefined && one['x-ms-dynamic-values'] === undefined && one['x-ms-dynamic-tree'] === undefined) report(at, 'has x-ms-dynamic-list alone, which is an empty list in Logic Apps', operation.id)
-            if (one['x-ms-dynamic-properties'] !== undefined && one['x-ms-dynamic-schema'] === undefined) report(at, 'has x-ms-dynamic-properties alone, which Logic Apps does not read', operation.id)
-            if (one['x-ms-dynamic-schema'] !== undefined && one['x-ms-dynamic-properties'] === undefined) report(at, 'has x-ms-dynamic-schema alone, which newer designers do not read', operation.id)
-          })
-        }
-      }
+      everySchema(view, report, (one, fault) => {
+        if (one['x-ms-dynamic-list'] !== undefined && one['x-ms-dynamic-values'] === undefined && one['x-ms-dynamic-tree'] === undefined) fault('has x-ms-dynamic-list alone, which is an empty list in Logic Apps')
+        if (one['x-ms-dynamic-properties'] !== undefined && one['x-ms-dynamic-schema'] === undefined) fault('has x-ms-dynamic-properties alone, which Logic Apps does not read')
+        if (one['x-ms-dynamic-schema'] !== undefined && one['x-ms-dynamic-properties'] === undefined) fault('has x-ms-dynamic-schema alone, which newer designers do not read')
+      })
     }
   },
   {
@@ -217,6 +217,7 @@ export const dynamicRules: LintRule[] = [
     source: 'openapi 3, DynamicExtensionDefinitionNotAllowedInParameter',
     asks: 'A dynamic schema stands in a schema, not on a parameter.',
     mend: 'move it from the body parameter to its schema',
+    mentions: '"x-ms-dynamic-',
     check ({ operations }, report) {
       for (const { parameters, place, id } of operations) {
         for (const parameter of parameters) {
@@ -231,6 +232,7 @@ export const dynamicRules: LintRule[] = [
     source: 'openapi 1, x-ms-capabilities',
     asks: 'The connection test is a GET that needs no inputs but those it is given.',
     mend: 'name a GET operation in testConnection(), and give its required parameters as values',
+    mentions: '"x-ms-capabilities"',
     check (view, report) {
       const test = record(record(view.document['x-ms-capabilities']).testConnection)
       if (Object.keys(test).length === 0) return
@@ -249,6 +251,7 @@ export const dynamicRules: LintRule[] = [
     source: 'openapi 1, x-ms-capabilities',
     asks: 'The file picker of the document names its operations.',
     mend: 'use filePickerCapability() with operationIds of the connector',
+    mentions: '"file-picker"',
     check (view, report) {
       const picker = record(record(view.document['x-ms-capabilities'])['file-picker'])
       const names = ['open', 'browse'].map((part) => record(picker[part]).operationId).filter((name) => name !== undefined)

@@ -1,6 +1,7 @@
 import { namesIn } from '../document/path.ts'
 import { fitsType } from '../schema/parameter.ts'
 import type { SwaggerExtensions, SwaggerParameter, SwaggerSchema } from '../swagger.ts'
+import { everySchema } from './every-schema.ts'
 import type { LintRule } from './rule.ts'
 import { bodyOf, isInternalThing, list, record } from './view.ts'
 
@@ -91,6 +92,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 0.11',
     asks: 'No parameter is called connectionId.',
     mend: 'rename it: the platform has a parameter of that name',
+    mentions: '"connectionId"',
     check ({ operations }, report) {
       for (const { parameters, place, id } of operations) if (parameters.some(({ name }) => name === 'connectionId')) report(place, 'has a parameter connectionId', id)
     }
@@ -168,6 +170,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 1, x-ms-visibility',
     asks: 'An internal input that is required has a default: no author can fill it.',
     mend: 'give it a default, make it optional, or show it',
+    mentions: '"x-ms-visibility"',
     check: hiddenInputs((input, isRequired) =>
       isRequired && input.default === undefined && input.properties === undefined && input['x-ms-notification-url'] === undefined && 'is required and hidden, and has no default')
   },
@@ -177,6 +180,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 1, InternalPropertyWithDefaultOptional',
     asks: 'An internal input with a default is required: else it is not sent.',
     mend: 'make it required',
+    mentions: '"default"',
     check: hiddenInputs((input, isRequired) => !isRequired && input.default !== undefined && 'has a default that is not sent')
   },
   {
@@ -185,6 +189,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 0.10',
     asks: 'The body is required.',
     mend: 'set required: true',
+    mentions: '"required":false',
     check ({ operations }, report) {
       for (const operation of operations) if (bodyOf(operation)?.required === false) report(`${operation.place}.body`, 'is optional, which makes each of its properties optional', operation.id)
     }
@@ -195,6 +200,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 3, BodyOrFormDataParameterInFetchOperationNotAllowed',
     asks: 'A GET has no body.',
     mend: 'use query parameters, or POST',
+    mentions: '"get"',
     check ({ operations }, report) {
       for (const { method, parameters, place, id } of operations) if (method === 'get' && parameters.some((parameter) => parameter.in === 'body' || parameter.in === 'formData')) report(place, 'is a GET with a body', id)
     }
@@ -205,14 +211,11 @@ export const inputRules: LintRule[] = [
     source: 'openapi 3, DefaultValueMustMatchType',
     asks: 'A default is of the type it stands with.',
     mend: 'mend the default',
+    mentions: '"default"',
     check (view, report) {
-      for (const operation of view.operations) {
-        for (const { place, schema } of operation.inputs) {
-          view.walk(schema, place, ({ default: value, type }, at) => {
-            if (value !== undefined && type !== undefined && type !== 'file' && !fitsType(value, type)) report(at, `is of type ${type}, and its default is ${JSON.stringify(value)}`, operation.id)
-          })
-        }
-      }
+      everySchema(view, report, ({ default: value, type }, fault, { isInput }) => {
+        if (isInput && value !== undefined && type !== undefined && type !== 'file' && !fitsType(value, type)) fault(`is of type ${type}, and its default is ${JSON.stringify(value)}`)
+      })
     }
   },
   {
@@ -221,6 +224,7 @@ export const inputRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'No field of a form has \'"\' or "@" in its name: it would be dropped.',
     mend: 'rename it',
+    mentions: '"formData"',
     check: eachParameter(({ name, in: where }) => where === 'formData' && /["@]/.test(name) && 'is dropped by the designer')
   }
 ]

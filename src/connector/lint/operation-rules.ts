@@ -91,8 +91,8 @@ export const operationRules: LintRule[] = [
     mend: 'declare schema.response[200]',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations) {
-        if (Object.keys(responses).length === 0) report(place, 'has no responses, so the designer cannot read the document', id)
-        else if (!Object.keys(responses).some((code) => /^2/.test(code) || code === 'default')) report(place, 'has no response for success', id)
+        if (responses.size === 0) report(place, 'has no responses, so the designer cannot read the document', id)
+        else if (![...responses.keys()].some((code) => /^2/.test(code) || code === 'default')) report(place, 'has no response for success', id)
       }
     }
   },
@@ -105,7 +105,7 @@ export const operationRules: LintRule[] = [
     check (view, report) {
       for (const operation of view.operations) {
         const { isInternal, isWebhook, responses, place, id } = operation
-        if (isInternal || isWebhook || Object.keys(responses).every((code) => code === '204' || !/^2|default/.test(code))) continue
+        if (isInternal || isWebhook || [...responses.keys()].every((code) => code === '204' || !/^2|default/.test(code))) continue
         if (view.outputOf(operation) === undefined) report(place, 'has no outputs in the designer', id)
       }
     }
@@ -116,9 +116,10 @@ export const operationRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'The default response has no schema where there is another: the designer could take it for the output.',
     mend: 'leave the schema of the default response out',
+    mentions: '"default"',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations) {
-        if (responses.default?.schema !== undefined && Object.keys(responses).length > 1) report(`${place}.responses.default`, 'has a schema', id)
+        if (responses.get('default')?.schema !== undefined && responses.size > 1) report(`${place}.responses.default`, 'has a schema', id)
       }
     }
   },
@@ -130,7 +131,7 @@ export const operationRules: LintRule[] = [
     mend: 'leave the other schemas out: one is read',
     check ({ operations }, report) {
       for (const { responses, place, id } of operations) {
-        const codes = Object.keys(responses).filter((code) => responses[code]!.schema !== undefined)
+        const codes = [...responses].filter(([, { schema }]) => schema !== undefined).map(([code]) => code)
         if (codes.length > 1) report(`${place}.responses`, `has schemas on ${codes.join(', ')}`, id)
       }
     }
@@ -141,6 +142,7 @@ export const operationRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'No response is of type "file".',
     mend: 'use { type: "string", format: "binary" }',
+    mentions: '"file"',
     check (view, report) {
       for (const operation of view.operations) {
         for (const { place, schema } of operation.outputs) if (schema.type === 'file') report(place, 'is a file, which the designer shows as no output at all', operation.id)
@@ -153,11 +155,12 @@ export const operationRules: LintRule[] = [
     source: 'openapi 2',
     asks: 'Every response header has an x-ms-summary.',
     mend: 'give the header a title, or summary()',
+    mentions: '"headers"',
     check ({ operations }, report) {
-      for (const { responses, place, id, isInternal } of operations) {
-        for (const [code, { headers }] of Object.entries(responses)) {
+      for (const { responses, place, id } of operations.filter(({ isInternal }) => !isInternal)) {
+        for (const [code, { headers }] of responses) {
           for (const [name, header] of Object.entries(record(headers))) {
-            if (!isInternal && record(header)['x-ms-summary'] === undefined) report(`${place}.responses.${code}.headers.${name}`, 'would be called "Body"', id)
+            if (record(header)['x-ms-summary'] === undefined) report(`${place}.responses.${code}.headers.${name}`, 'would be called "Body"', id)
           }
         }
       }
@@ -223,6 +226,7 @@ export const operationRules: LintRule[] = [
     source: 'openapi 3, SecurityRequirementMustBeDefined',
     asks: 'Every security requirement is defined.',
     mend: 'define it in connector.securityDefinitions',
+    mentions: '"security"',
     check ({ document, operations }, report) {
       const check = (place: string, requirements: unknown, id?: string): void => {
         for (const name of (Array.isArray(requirements) ? requirements : []).flatMap((requirement) => Object.keys(record(requirement)))) {

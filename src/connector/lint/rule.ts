@@ -14,5 +14,7 @@ export interface LintRule {
   /** What it asks for, in a sentence. */
   asks: string
   mend: string
+  /** What the JSON text of a document has in it wherever the rule finds anything: without it, nothing is looked through. */
+  mentions?: string
   check: (view: DocumentView, report: Report) => void
 }

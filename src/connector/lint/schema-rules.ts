@@ -2,19 +2,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { typeOfValue } from '../schema/keywords.ts'
 import { fitsType } from '../schema/parameter.ts'
 import { definitionPrefix, type SwaggerSchema } from '../swagger.ts'
-import type { LintRule, Report } from './rule.ts'
+import { everySchema } from './every-schema.ts'
+import type { LintRule } from './rule.ts'
 import { list, record, type DocumentView } from './view.ts'
 
 const unread = ['anyOf', 'oneOf', 'allOf', 'not', 'const', 'if', 'then', 'else', 'patternProperties', 'prefixItems', 'nullable', '$defs']
-
-/** Asks about every schema of the document, at each place where an operation has it. */
-function everySchema (view: DocumentView, report: Report, visit: (schema: SwaggerSchema, report: (message: string) => void, isInput: boolean) => void): void {
-  for (const { schemas, id } of view.operations) {
-    for (const { place, schema, isInput } of schemas) {
-      view.walk(schema, place, (one, at) => { visit(one, (message) => { report(at, message, id) }, isInput) })
-    }
-  }
-}
 
 interface Reference {
   place: string
@@ -47,6 +39,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, SchemaReferenceNotFound',
     asks: 'Every $ref leads to something in the document.',
     mend: 'define it under definitions',
+    mentions: '"$ref"',
     check (view, report) {
       const seen = new Set<unknown>()
       for (const { place, holder } of referencesIn(view, ['paths', 'definitions', 'parameters', 'responses'])) {
@@ -61,6 +54,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, AdditionalPropertyNotAllowedAdjacentToRef',
     asks: 'Nothing stands beside a $ref.',
     mend: 'write the schema out where it needs a title of its own',
+    mentions: '"$ref"',
     check (view, report) {
       for (const { place, holder } of referencesIn(view, ['paths', 'definitions'])) {
         const beside = Object.keys(holder).filter((key) => key !== '$ref')
@@ -74,6 +68,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 2, cyclic $ref',
     asks: 'No schema contains itself: the designer shows "any" below the first level.',
     mend: 'write out as many levels as workflows need',
+    mentions: '"$ref"',
     check ({ document }, report) {
       const definitions = record(document.definitions)
       const referred = (value: unknown): string[] => typeof value !== 'object' || value === null
@@ -121,6 +116,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, ArrayHasNoItems',
     asks: 'An array says what its items are.',
     mend: 'add items',
+    mentions: '"array"',
     check (view, report) {
       everySchema(view, report, ({ type, items }, fault) => { if (type === 'array' && (typeof items !== 'object' || Array.isArray(items))) fault('has no items') })
     }
@@ -147,8 +143,9 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, RequiredReadOnlyPropertyNotAllowedAsInput',
     asks: 'No input is both required and readOnly: the designer does not show it.',
     mend: 'leave readOnly out of the schema of the request',
+    mentions: '"readOnly"',
     check (view, report) {
-      everySchema(view, report, ({ required, properties }, fault, isInput) => {
+      everySchema(view, report, ({ required, properties }, fault, { isInput }) => {
         const names = list(required).filter((name) => record(record(properties)[name as string]).readOnly === true)
         if (isInput && names.length > 0) fault(`requires ${names.join(', ')}, and shows ${names.length === 1 ? 'it' : 'them'} to nobody`)
       })
@@ -160,6 +157,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, InvalidEnumValue',
     asks: 'Values of an enum are of its type.',
     mend: 'mend the type or the value',
+    mentions: '"enum"',
     check (view, report) {
       everySchema(view, report, ({ enum: values, type }, fault) => {
         for (const value of list(values)) if (typeof type === 'string' && type !== 'array' && !fitsType(value, type)) fault(`is of type ${type}, and has the value ${JSON.stringify(value)} of type ${typeOfValue(value)}`)
@@ -172,6 +170,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 1, x-ms-enum-values',
     asks: 'x-ms-enum-values gives a name to values that are in enum, each once.',
     mend: 'use enumValues() with the values of the enum',
+    mentions: '"x-ms-enum-values"',
     check (view, report) {
       everySchema(view, report, (schema, fault) => {
         const named = schema['x-ms-enum-values']
@@ -189,6 +188,7 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, ExclusiveMinimumRequiresMinimum',
     asks: 'exclusiveMinimum and exclusiveMaximum are true or false, beside a bound.',
     mend: 'write minimum: 0, exclusiveMinimum: true',
+    mentions: '"exclusiveM',
     check (view, report) {
       everySchema(view, report, ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }, fault) => {
         for (const [flag, bound] of [[exclusiveMinimum, minimum], [exclusiveMaximum, maximum]]) {
@@ -203,12 +203,9 @@ export const schemaRules: LintRule[] = [
     source: 'openapi 3, InvalidStringBinaryProperty',
     asks: 'Bytes (string, binary) are a whole body or a field of a form.',
     mend: 'use format "byte", which is base64',
+    mentions: '"binary"',
     check (view, report) {
-      for (const operation of view.operations) {
-        for (const { place, schema } of operation.schemas) {
-          view.walk(schema, place, ({ type, format }, at, parents) => { if (parents.length > 0 && type === 'string' && format === 'binary') report(at, 'is binary', operation.id) })
-        }
-      }
+      everySchema(view, report, ({ type, format }, fault, { parents }) => { if (parents.length > 0 && type === 'string' && format === 'binary') fault('is binary') })
     }
   }
 ]

@@ -43,6 +43,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 0.5',
     asks: 'x-ms-trigger is "single" or "batch".',
     mend: 'use trigger("single") or trigger("batch")',
+    mentions: '"x-ms-trigger"',
     check ({ operations }, report) {
       for (const { operation, place, id } of operations) {
         const kind = operation['x-ms-trigger']
@@ -56,6 +57,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 0.3',
     asks: 'x-ms-notification-content stands on the path item.',
     mend: 'move it from the operation to the path item',
+    mentions: '"x-ms-notification-content"',
     check ({ operations }, report) {
       for (const { operation, place, id } of operations) {
         if (operation['x-ms-notification-content'] !== undefined) report(place, 'has x-ms-notification-content on the operation, where it is overwritten by that of the path item', id)
@@ -68,6 +70,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 0.3',
     asks: 'A path whose operation takes a callback URL says what the callback brings.',
     mend: 'add x-ms-notification-content with a schema to the path item',
+    mentions: '"x-ms-notification-url"',
     check (view, report) {
       for (const operation of view.operations) {
         if (operation.isInternal || notificationUrlsOf(view, operation).length === 0) continue
@@ -83,6 +86,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 0.3',
     asks: 'Every operation of a webhook path takes the callback URL in one property of its body.',
     mend: 'mark the property with notificationUrl(); give a subscribe call a path of its own, and make its DELETE internal',
+    mentions: '"x-ms-notification-content"',
     check (view, report) {
       for (const operation of view.operations.filter(({ isWebhook }) => isWebhook)) {
         const urls = notificationUrlsOf(view, operation)
@@ -97,6 +101,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 0.3',
     asks: 'One operation for authors stands on the path of a webhook.',
     mend: 'move the other operation to another path, or make it internal',
+    mentions: '"x-ms-notification-content"',
     check ({ operations }, report) {
       for (const { path, place, id } of operations.filter(({ isWebhook }) => isWebhook)) {
         const others = operations.filter((other) => other.path === path && !other.isInternal && other.place !== place)
@@ -110,6 +115,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 0.4',
     asks: 'The property for the callback URL is a string, required, as are all objects around it, and internal by itself.',
     mend: 'use { type: "string", ...notificationUrl() }, and list it in required, as all objects around it',
+    mentions: '"x-ms-notification-url"',
     check (view, report) {
       for (const operation of view.operations.filter(({ isInternal }) => !isInternal)) {
         for (const { place, property, isRequired } of notificationUrlsOf(view, operation)) {
@@ -126,6 +132,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 0.4',
     asks: 'No object around the property for the callback URL is internal.',
     mend: 'make the property internal, and not what is around it',
+    mentions: '"x-ms-notification-url"',
     check (view, report) {
       for (const operation of view.operations.filter(({ isInternal }) => !isInternal)) {
         for (const { place, parents } of notificationUrlsOf(view, operation)) {
@@ -140,6 +147,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 1, NotificationUrlNotAllowedInThisPosition',
     asks: 'The callback URL is taken in the body.',
     mend: 'move it from header, query or path to a property of the body',
+    mentions: '"x-ms-notification-url"',
     check ({ operations }, report) {
       for (const { parameters, place, id } of operations) {
         for (const parameter of parameters) if (parameter.in !== 'body' && parameter['x-ms-notification-url'] !== undefined) report(`${place}.parameters.${parameter.name}`, `takes it in the ${parameter.in}`, id)
@@ -152,6 +160,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 0.5',
     asks: 'A batch trigger answers a list, or an object whose one property for authors is a list.',
     mend: 'answer the list as the one property, and make those beside it internal: else each run gets the whole batch',
+    mentions: '"x-ms-trigger"',
     check (view, report) {
       for (const operation of view.operations.filter(({ operation }) => operation['x-ms-trigger'] === 'batch')) {
         const payload = operation.isWebhook ? view.follow(record(operation.item['x-ms-notification-content']).schema as SwaggerSchema) : view.outputOf(operation)
@@ -166,6 +175,7 @@ export const triggerRules: LintRule[] = [
     source: 'openapi 1, x-ms-notification',
     asks: 'x-ms-notification of a trigger names a webhook, and stands on none.',
     mend: 'name the operationId of the subscribe call',
+    mentions: '"x-ms-notification"',
     check ({ operations, operationNamed }, report) {
       for (const { operation, place, id, isWebhook } of operations) {
         if (operation['x-ms-notification'] === undefined) continue

@@ -12,7 +12,7 @@ export interface OperationView {
   id: string
   /** With those of the path item, and references followed. */
   parameters: SwaggerParameter[]
-  responses: Record<string, SwaggerResponse>
+  responses: ReadonlyMap<string, SwaggerResponse>
   /** Schemas of inputs: of bodies, and parameters themselves. */
   inputs: PlacedSchema[]
   /** Schemas of outputs: of responses and callbacks. */
@@ -27,6 +27,8 @@ export interface OperationView {
 /** A document made easy to ask. Any JSON goes: what is not as it should be is as if it were not there. */
 export interface DocumentView {
   document: SwaggerDocument
+  /** The document as JSON. */
+  text (): string
   operations: OperationView[]
   /** Of several operations of one id, the first. */
   operationNamed (id: unknown): OperationView | undefined
@@ -79,12 +81,23 @@ export function viewDocument (given: unknown): DocumentView {
   const parametersIn = (given: unknown): SwaggerParameter[] =>
     list(given).map((parameter) => record(atReference(parameter)) as unknown as SwaggerParameter).filter(({ name }) => typeof name === 'string')
 
+  const responsesOf = new Map<unknown, OperationView['responses']>()
+
+  function responsesIn (given: unknown): OperationView['responses'] {
+    let responses = responsesOf.get(given)
+    if (responses === undefined) {
+      responses = new Map(Object.entries(record(given)).map(([code, response]) => [code, record(atReference(response)) as unknown as SwaggerResponse]))
+      responsesOf.set(given, responses)
+    }
+    return responses
+  }
+
   const viewOperation = (path: string, item: SwaggerPathItem, method: string, operation: SwaggerOperation): OperationView => {
     const own = parametersIn(operation.parameters)
     // Of one name in one place, the operation's is meant.
     const inherited = parametersIn(item.parameters).filter((parameter) => !own.some((one) => one.name === parameter.name && one.in === parameter.in))
     const parameters = [...inherited, ...own]
-    const responses = Object.fromEntries(Object.entries(record(operation.responses)).map(([code, response]) => [code, record(atReference(response)) as unknown as SwaggerResponse]))
+    const responses = responsesIn(operation.responses)
     const place = `paths.${path}.${method}`
     const [inputs, outputs] = [inputsAt(place, parameters), outputsAt(place, responses, item)]
     const isInternal = isInternalThing(operation)
@@ -138,8 +151,13 @@ export function viewDocument (given: unknown): DocumentView {
     return visits
   }
 
+  let text: string | undefined
   const view: DocumentView = {
     document,
+    text () {
+      text ??= JSON.stringify(document)
+      return text
+    },
     operations,
     operationNamed: (id) => byId.get(id),
     follow (schema) {
@@ -148,9 +166,9 @@ export function viewDocument (given: unknown): DocumentView {
     },
 
     outputOf ({ responses }) {
-      const success = Object.keys(responses).filter((code) => /^2/.test(code) || code === 'default')
+      const success = [...responses.keys()].filter((code) => /^2/.test(code) || code === 'default')
       const code = success.length === 1 ? success[0] : ['200', '201', 'default'].find((candidate) => success.includes(candidate))
-      return code === undefined ? undefined : view.follow(responses[code]!.schema)
+      return code === undefined ? undefined : view.follow(responses.get(code)!.schema)
     },
 
     walk (schema, place, visit) {
@@ -173,8 +191,8 @@ function inputsAt (place: string, parameters: SwaggerParameter[]): PlacedSchema[
   }))
 }
 
-function outputsAt (place: string, responses: Record<string, SwaggerResponse>, item: SwaggerPathItem): PlacedSchema[] {
-  const placed = Object.entries(responses).filter(([, { schema }]) => typeof schema === 'object' && schema !== null)
+function outputsAt (place: string, responses: OperationView['responses'], item: SwaggerPathItem): PlacedSchema[] {
+  const placed = [...responses].filter(([, { schema }]) => typeof schema === 'object' && schema !== null)
     .map(([code, { schema }]) => ({ place: `${place}.responses.${code}`, schema: schema!, isInput: false }))
   const payload = record(item['x-ms-notification-content']).schema
   return typeof payload !== 'object' || payload === null ? placed : [...placed, { place: `${place}.x-ms-notification-content`, schema: payload as SwaggerSchema, isInput: false }]

@@ -18,6 +18,14 @@ export interface Conversion {
   fault (path: string, message: string, mend: string): void
   /** Something is said less exactly. */
   note (path: string, message: string, mend: string): void
+  /**
+   * What was made of the same schema for another route, unless something was wrong with it. Follow-up routes share their
+   * schemas, and hosts share bodies and results.
+   *
+   * @param use What is made, since one schema may be used in several ways.
+   * @param shared Of the scope: a `$ref` may lead elsewhere in another.
+   */
+  once<Made>(use: string, schema: unknown, shared: object, make: () => Made): Made
   /** Makes a definition of a schema, once; answers what a `$ref` to it says. */
   define (target: Target, convert: () => SwaggerSchema): string
   /** The schema itself where it is a reference; `undefined` while that definition is still being made: a cycle. */
@@ -34,6 +42,8 @@ export function createConversion (onFault: (complaint: Complaint) => void, onNot
   const definitions = Object.create(null) as Record<string, SwaggerSchema>
   const names = new Map<JsonSchema, string>()
   const unfinished = new Set<string>()
+  const known = new Map<string, Map<unknown, { shared: object, made: unknown }>>()
+  let complaints = 0
 
   /** Scopes can have different schemas under one `$id`, and equal ones as two objects. */
   function nameFor ({ schema, name }: Target): string {
@@ -47,8 +57,28 @@ export function createConversion (onFault: (complaint: Complaint) => void, onNot
 
   return {
     definitions,
-    fault: (path, message, mend) => { onFault({ path, message, mend }) },
-    note: (path, message, mend) => { onNote({ path, message, mend }) },
+
+    fault (path, message, mend) {
+      complaints++
+      onFault({ path, message, mend })
+    },
+
+    note (path, message, mend) {
+      complaints++
+      onNote({ path, message, mend })
+    },
+
+    once<Made>(use: string, schema: unknown, shared: object, make: () => Made) {
+      let made = known.get(use)
+      if (made === undefined) known.set(use, made = new Map())
+      const found = made.get(schema)
+      if (found?.shared === shared) return found.made as Made
+      const before = complaints
+      const fresh = make()
+      // Each route has its own complaints.
+      if (complaints === before) made.set(schema, { shared, made: fresh })
+      return fresh
+    },
 
     define (target, convert) {
       let name = names.get(target.schema)

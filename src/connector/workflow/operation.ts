@@ -35,7 +35,7 @@ function kindOf ({ operation, isWebhook, responses }: OperationView): CallKind {
   const isTriggering = operation['x-ms-trigger'] !== undefined
   if (isWebhook) return isTriggering ? 'webhookTrigger' : 'webhookAction'
   if (isTriggering) return 'pollingTrigger'
-  return Object.keys(record(responses['202']?.headers)).some((name) => name.toLowerCase() === 'location') ? 'asyncAction' : 'action'
+  return Object.keys(record(responses.get('202')?.headers)).some((name) => name.toLowerCase() === 'location') ? 'asyncAction' : 'action'
 }
 
 /** The list that each item of a batch is taken from, as the designer finds it (openapi 0.5). */

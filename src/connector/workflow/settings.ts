@@ -27,7 +27,7 @@ export function retryPolicyOf ({ operation, kind, isOurs }: CallableOperation): 
  * off, or the action may wait for ever (engine 1.10, 1.19).
  */
 export function operationOptionsOf ({ operation: { responses }, kind }: CallableOperation): string | undefined {
-  const accepted = responses['202']
+  const accepted = responses.get('202')
   const hasLocation = Object.keys(record(accepted?.headers)).some((name) => name.toLowerCase() === 'location')
   return kind === 'action' && accepted !== undefined && !hasLocation ? 'DisableAsyncPattern' : undefined
 }
