@@ -95,7 +95,7 @@ export interface JobServiceParts {
 const waitPollMs = 500
 
 export function createJobService ({ store, clock, log, ids, operations, maxQueued, defaults, runner, onOwed }: JobServiceParts): JobService {
-  const submit = createBatcher((jobs: NewJob[]) => (runner() ?? store).submit(jobs, { maxQueued }))
+  const submit = createBatcher((jobs: NewJob[]) => (runner() ?? store).submit(jobs, { maxQueued }), { maxRuns: 3, turns: 2 })
   const find = createBatcher((numbers: number[]) => store.get(numbers))
   const waits = new Map<number, Set<() => void>>()
   const stop = new AbortController()
