@@ -89,18 +89,14 @@ async function insertJobs (transaction: Transaction, jobs: NewJob[], isAll: bool
     transaction.tell()
     transaction.commitWith(1)
   }
-  // Numbered before they are inserted: of those that are, none says which it was.
+  const mayRepeat = jobs.some(({ idempotency }) => idempotency !== undefined)
   const inserting: Promise<Row[]> = transaction.prepared(`
-    WITH job AS MATERIALIZED (
-      SELECT nextval('@.job_numbers') AS number, asked.* FROM (
-        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bool[]) WITH ORDINALITY
-          AS job (operation, owner, created_at, idempotency_key, fingerprint, input, begins, place) ORDER BY place) AS asked),
-    accepted AS (
-      INSERT INTO @.jobs (number, operation, owner, created_at, idempotency_key, fingerprint, input, status, due_at, worker, attempt, started_at)
-      SELECT number, operation, owner, created_at, idempotency_key, fingerprint, input, CASE WHEN begins THEN 'running' ELSE 'queued' END,
-        CASE WHEN begins THEN NULL ELSE 0 END, CASE WHEN begins THEN $8 END, begins::int, CASE WHEN begins THEN $9::bigint END
-      FROM job ORDER BY place ON CONFLICT DO NOTHING RETURNING number)
-    SELECT place, number FROM accepted JOIN job USING (number)`,
+    INSERT INTO @.jobs (operation, owner, created_at, idempotency_key, fingerprint, input, status, due_at, worker, attempt, started_at)
+    SELECT operation, owner, created_at, idempotency_key, fingerprint, input, CASE WHEN begins THEN 'running' ELSE 'queued' END,
+      CASE WHEN begins THEN NULL ELSE 0 END, CASE WHEN begins THEN $8 END, begins::int, CASE WHEN begins THEN $9::bigint END
+    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bool[]) WITH ORDINALITY
+      AS job (operation, owner, created_at, idempotency_key, fingerprint, input, begins, place) ORDER BY place
+    ${mayRepeat ? 'ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING' : ''} RETURNING number, idempotency_key`,
   jobs.map(({ operation }) => operation),
   jobs.map(({ owner }) => owner),
   jobs.map(({ createdAt }) => createdAt),
@@ -113,12 +109,15 @@ async function insertJobs (transaction: Transaction, jobs: NewJob[], isAll: bool
   // In their round trip, and behind them: the row of the worker is held for as short as may be.
   const [rows, isShown] = await Promise.all([inserting, isBeginning ? beginning!.show(transaction) : true])
   if (!isShown) throw new WorkerGoneError('the others took this worker for dead')
-  if (rows.some(({ place }) => !begins[place as number - 1])) transaction.tell()
-  const numbers = new Map(rows.map(({ place, number }) => [place as number, number as number]))
-  return jobs.map((job, index) => {
-    const number = numbers.get(index + 1)
+  const ofKeys = new Map(rows.map(({ number, idempotency_key: key }) => [key as string | null, number as number]))
+  // Of those without a key none is left out, and they were numbered in their order.
+  const others = rows.filter(({ idempotency_key: key }) => key === null).map(({ number }) => number as number).sort((a, b) => b - a)
+  const accepted = jobs.map((job, index) => {
+    const number = job.idempotency === undefined ? others.pop() : ofKeys.get(job.idempotency.key)
     return number === undefined ? undefined : newRecord(job, number, begins[index] ? beginning!.startedAt : null)
   })
+  if (accepted.some((job) => job?.status === 'queued')) transaction.tell()
+  return accepted
 }
 
 function chooseBeginning (jobs: NewJob[], beginning: Beginning | undefined): boolean[] {
