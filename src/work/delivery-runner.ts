@@ -4,6 +4,7 @@ import { parseCallbackUrl, type CallbackUrl } from '../protocol/callback-url.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import { ShutdownReason } from './attempt.ts'
+import { createCallbackPlaces } from './callback-places.ts'
 import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
 import { createClaimLoop } from './claim-loop.ts'
 import { waitAtMost, type Clock } from './clock.ts'
@@ -12,15 +13,12 @@ import { judgeAnswer, type JudgedAnswer } from './judge-answer.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
 import { createSettler } from './settler.ts'
-import type { ClaimedDelivery, DeliveryOutcome, DeliverySettlement, Store } from './store.ts'
+import type { ClaimedDelivery, DeliveryOutcome, DeliveryRoom, DeliverySettlement, Store } from './store.ts'
 
 const pollMs = 5_000
 const heartbeatMs = 5_000
-/** Attempts that may be young at once. */
-const maxYoung = 128
-/** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
-const youthMs = 250
-const maxSending = 2_000
+/** How long a fan-out is slowed down, so that its callbacks begin as they are owed: others may have places for them. */
+const paceMs = 100
 /** For one whose name was not looked up since others were slow. */
 const putBackMs = 5_000
 
@@ -53,9 +51,18 @@ export interface DeliveryRunnerParts {
   onNews: (news: DeliveryNews) => void
 }
 
+/** Room for callbacks that begin as they are owed. */
+export interface KeptPlaces extends DeliveryRoom {
+  /** To be called with what the commit brought, or with nothing. */
+  fill (begun: ClaimedDelivery[]): void
+}
+
 export interface DeliveryRunner {
   start (): void
+  /** There may be callbacks that are due. */
   wake (): void
+  /** Waits for a moment until there are places; resolves to `undefined` when there are none, or when others wait for them. */
+  keepPlaces (): Promise<KeptPlaces | undefined>
   stop (drainMs: number): Promise<void>
 }
 
@@ -77,48 +84,82 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     // A second would only wait for the first: what comes of one callback may change whom the next is owed to.
     maxRuns: 1
   })
-  const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
+  const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
+  const places = createCallbackPlaces({ clock, begin, onRoom })
   const sending = new Map<AbortController, Promise<void>>()
-  let young = 0
   let accepting = false
+  let claiming = false
   /** Whether the last claim brought all that there was room for, so that more is waiting. */
   let behind = false
+  /** The last claim left nothing but for these hosts, and nothing has been heard of since: what is owed now overtakes nobody. */
+  let nothingWaits = false
+  let passedOver: string[] = []
+  /** Whoever waits for a place. */
+  let onChange = (): void => {}
 
-  async function claimOnce (): Promise<boolean> {
-    const room = maxYoung - young
-    const limit = Math.min(room, maxSending - sending.size)
-    const names = operations()
-    // Where more is waiting, half of the places at a time: else each callback that ends would cost a commit to claim the
-    // next. None of them stays young for long.
-    if (!accepting || limit <= 0 || (behind && room < maxYoung / 2) || names.length === 0) return false
-    const { deliveries, nextDueAt } = await store.claimDeliveries({ operations: names, exceptHosts: gate.closed(), limit, now: clock.now() })
-    behind = deliveries.length === limit
-    for (const delivery of deliveries) begin(delivery)
-    const waits = [nextDueAt === null ? undefined : nextDueAt - clock.now(), gate.nextOpenMs()].filter((wait) => wait !== undefined)
-    if (accepting && waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)
-    return deliveries.length > 0
+  function wake (): void {
+    nothingWaits = false
+    look()
   }
 
-  function begin (delivery: ClaimedDelivery): void {
-    const controller = new AbortController()
-    young++
-    let isYoung = true
-    const grow = (): void => {
-      if (!isYoung) return
-      isYoung = false
-      young--
-      wake()
+  function onRoom (): void {
+    if (!nothingWaits || passedOver.length > 0) look()
+    onChange()
+  }
+
+  async function claimOnce (): Promise<boolean> {
+    const limit = places.room(behind)
+    const names = operations()
+    if (!accepting || limit <= 0 || names.length === 0) return false
+    passedOver = gate.closed()
+    // Unless one of them is heard of meanwhile.
+    nothingWaits = true
+    claiming = true
+    try {
+      const { deliveries, nextDueAt } = await store.claimDeliveries({ operations: names, exceptHosts: passedOver, limit, now: clock.now() })
+      behind = deliveries.length === limit
+      if (behind) nothingWaits = false
+      places.take(deliveries)
+      const waits = [nextDueAt === null ? undefined : nextDueAt - clock.now(), gate.nextOpenMs()].filter((wait) => wait !== undefined)
+      if (accepting && waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)
+      return deliveries.length > 0
+    } catch (error) {
+      nothingWaits = false
+      throw error
+    } finally {
+      claiming = false
+      onChange()
     }
-    const cancelGrowth = clock.after(youthMs, grow)
-    sending.set(controller, deliver(delivery, controller, grow)
+  }
+
+  /** A claim under way may fill any place. */
+  const isCrowded = (): boolean => accepting && (claiming || (nothingWaits && places.room(true) <= 0))
+
+  async function keepPlaces (): Promise<KeptPlaces | undefined> {
+    if (isCrowded()) {
+      let isTooLong = false
+      const cancel = clock.after(paceMs, () => {
+        isTooLong = true
+        onChange()
+      })
+      const goesOn = (): boolean => isTooLong || !isCrowded()
+      while (!goesOn()) await new Promise<void>((resolve) => { onChange = resolve })
+      cancel()
+    }
+    if (!accepting || !nothingWaits || isCrowded()) return undefined
+    const limit = places.room(true)
+    return { limit, exceptHosts: [...new Set([...gate.closed(), ...passedOver])], fill: places.keep(limit) }
+  }
+
+  async function begin (delivery: ClaimedDelivery, onTried: () => void, controller = new AbortController()): Promise<void> {
+    const delivering = deliver(delivery, controller, onTried)
       .catch((error: unknown) => { log.error({ err: error, deliveryId: deliveryIds.encode(delivery) }, 'a callback could not be handled') })
       .finally(() => {
-        cancelGrowth()
         sending.delete(controller)
-        grow()
-        // It may be due again at once, at another URL.
-        wake()
-      }))
+        onTried()
+      })
+    sending.set(controller, delivering)
+    await delivering
   }
 
   /** @param onTried Called when the attempt is over. */
@@ -134,6 +175,8 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
         ? { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt: tried.dueAt }, subscription: 'unchanged' }
         : judgeAnswer(delivery, tried, schedule, clock.now(), Math.random()),
       deliveryLog, withoutAnswer)
+    // It may be due again, or others are due at once, at another URL.
+    if (settled?.outcome !== 'kept' || settled.settlement.to.status !== 'delivered') wake()
     if (settled === undefined) return
     if (settled.outcome === 'lost') return deliveryLog.warn({}, 'what came of this callback was not recorded: its subscription ended, or another worker has it')
     const { to, subscription: effect } = settled.settlement
@@ -150,6 +193,8 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   }
 
   async function attempt ({ sealedUrl, body, subscriptionCreatedAt }: ClaimedDelivery, id: string, controller: AbortController): Promise<JudgedAnswer | PutBack> {
+    const shutDown = (): PutBack => ({ dueAt: clock.now(), reason: 'the server is shutting down' })
+    if (controller.signal.aborted) return shutDown()
     // A delivery that came from the subscription before is due at once, but its new caller may not have read our answer.
     const readyAt = subscriptionCreatedAt + callbackDelayMs
     if (clock.now() < readyAt) return { dueAt: readyAt, reason: 'its subscription is too new' }
@@ -157,7 +202,6 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     if ('answer' in url) return url
     const host = `${url.hostname}:${url.port}`
     if (!await gate.enter(host)) return { dueAt: clock.now() + Math.ceil(gate.opensInMs(host)), reason: 'its host is out of order' }
-    const shutDown = (): PutBack => ({ dueAt: clock.now(), reason: 'the server is shutting down' })
     if (controller.signal.aborted) {
       gate.leave(host, undefined)
       return shutDown()
@@ -194,6 +238,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
 
   return {
     wake,
+    keepPlaces,
 
     start () {
       accepting = true
@@ -203,13 +248,20 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
 
     async stop (drainMs) {
       accepting = false
+      onChange()
       loops.stop('claiming callbacks', 'due callbacks')
       // A claim under way may still bring deliveries.
       await stopClaiming()
+      const shutdown = new ShutdownReason('the server is shutting down')
+      for (const delivery of await places.clear()) {
+        const unsent = new AbortController()
+        unsent.abort(shutdown)
+        begin(delivery, () => {}, unsent)
+      }
       const drained = Promise.all(sending.values())
       if (sending.size > 0) await waitAtMost(clock, drainMs, drained)
       settler.release()
-      for (const controller of sending.keys()) controller.abort(new ShutdownReason('the server is shutting down'))
+      for (const controller of sending.keys()) controller.abort(shutdown)
       await drained
       loops.stop('heartbeat of callbacks')
       await sender.close()

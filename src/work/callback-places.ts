@@ -1,0 +1,98 @@
+import type { Clock } from './clock.ts'
+import type { ClaimedDelivery } from './store.ts'
+
+/** Attempts that may be young at once. */
+const maxYoung = 128
+/** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
+const youthMs = 250
+const maxSending = 2_000
+/** So many more are claimed than may be young: they are what is sent next while more is fetched. */
+const maxWaiting = 256
+const capacity = maxYoung + maxWaiting
+
+/** Who is sent to, and who is next. */
+export interface CallbackPlaces {
+  /** How many more may be claimed now. @param inGroups Not before half of all places are free, since each claim costs a commit. */
+  room (inGroups: boolean): number
+  /** They begin in their order, as soon as may be. */
+  take (deliveries: ClaimedDelivery[]): void
+  /** Keeps places for what somebody is about to claim. Called back with what it was. */
+  keep (count: number): (claimed: ClaimedDelivery[]) => void
+  /** Those that have not begun, which then never do. Resolves when nothing is kept any more. */
+  clear (): Promise<ClaimedDelivery[]>
+}
+
+export interface CallbackPlacesParts {
+  clock: Clock
+  /** Resolves when nothing of it is left to do. @param onTried To be called when the attempt is over. */
+  begin: (delivery: ClaimedDelivery, onTried: () => void) => Promise<void>
+  /** There is more room. */
+  onRoom: () => void
+}
+
+export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesParts): CallbackPlaces {
+  const waiting: ClaimedDelivery[] = []
+  const keeping = new Set<Promise<void>>()
+  let kept = 0
+  let young = 0
+  let sending = 0
+
+  function fill (): void {
+    while (young < maxYoung && sending < maxSending && waiting.length > 0) start(waiting.shift()!)
+  }
+
+  function start (delivery: ClaimedDelivery): void {
+    young++
+    sending++
+    let isYoung = true
+    const grow = (): void => {
+      if (!isYoung) return
+      isYoung = false
+      young--
+      fill()
+      onRoom()
+    }
+    const cancelGrowth = clock.after(youthMs, grow)
+    const onTried = (): void => {
+      cancelGrowth()
+      grow()
+    }
+    begin(delivery, onTried).finally(() => {
+      sending--
+      fill()
+      onRoom()
+    })
+  }
+
+  function take (deliveries: ClaimedDelivery[]): void {
+    waiting.push(...deliveries)
+    fill()
+  }
+
+  return {
+    take,
+
+    room (inGroups) {
+      const free = capacity - young - waiting.length - kept
+      return inGroups && free < capacity / 2 ? 0 : Math.min(free, maxSending - sending - waiting.length - kept)
+    },
+
+    keep (count) {
+      kept += count
+      let done = (): void => {}
+      const filled: Promise<void> = new Promise<void>((resolve) => { done = resolve }).then(() => { keeping.delete(filled) })
+      keeping.add(filled)
+      return (claimed) => {
+        kept -= count
+        take(claimed)
+        done()
+      }
+    },
+
+    async clear () {
+      const cleared = waiting.splice(0)
+      await Promise.all(keeping)
+      return [...cleared, ...waiting.splice(0)]
+    }
+  }
+}
