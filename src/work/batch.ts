@@ -8,6 +8,18 @@ interface Waiting<Item, Result> {
   reject: (error: unknown) => void
 }
 
+export interface BatchOptions {
+  /** @default 500 */
+  maxItems?: number | undefined
+  /** @default 2 */
+  maxRuns?: number | undefined
+  /** How many are worth a call of their own, at this moment. Fewer wait for more as long as more come. @default any */
+  enough?: (() => number) | undefined
+}
+
+/** Turns of the event loop in which none comes, after which those that wait go: some microseconds each, and a wait of no time at all for a process that has nothing else to do. */
+const maxQuietTurns = 20
+
 /**
  * Turns calls with one item each into calls with many: what is asked within one turn of the event loop goes together,
  * so that fifty concurrent requests share one commit. `setImmediate`, since a microtask would never find company: the
@@ -19,7 +31,7 @@ interface Waiting<Item, Result> {
  * @param run Gives one result for each item, in order. When it rejects, so do all; with a StoreUnavailableError, so do
  * those who have waited since before it began: where each batch ends with a timeout, nobody waits for more than two.
  */
-export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, { maxItems = 500, maxRuns = 2 }: { maxItems?: number, maxRuns?: number } = {}): (item: Item) => Promise<Result> {
+export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, { maxItems = 500, maxRuns = 2, enough }: BatchOptions = {}): (item: Item) => Promise<Result> {
   const waiting: Waiting<Item, Result>[] = []
   let asked = 0
   let runs = 0
@@ -28,7 +40,13 @@ export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Res
   function flushSoon (): void {
     if (isDue || runs >= maxRuns || waiting.length === 0) return
     isDue = true
-    setImmediate(flush)
+    setImmediate(enough === undefined ? flush : gather, waiting.length, 0)
+  }
+
+  /** By turns rather than by time: a busy loop brings the next soon, and an idle one is through with them at once. */
+  function gather (seen: number, quietTurns: number): void {
+    if (waiting.length >= Math.min(enough!(), maxItems) || quietTurns >= maxQuietTurns) flush()
+    else setImmediate(gather, waiting.length, waiting.length > seen ? 0 : quietTurns + 1)
   }
 
   function flush (): void {

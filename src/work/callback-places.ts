@@ -6,9 +6,8 @@ const maxYoung = 128
 /** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
 const youthMs = 250
 const maxSending = 2_000
-/** So many more are claimed than may be young: they are what is sent next while more is fetched. */
-const maxWaiting = 256
-const capacity = maxYoung + maxWaiting
+/** Claimed at once, and not older: more than may be young, so that there is something to send while more is fetched. */
+const capacity = 500
 
 /** Who is sent to, and who is next. */
 export interface CallbackPlaces {

@@ -9,7 +9,7 @@ import { createShakyWebhookWorker, createWebhookWorker, statusesOf, type Reply, 
 const urlOf = (n: number): string => `https://r${n}.example/cb?sig=s${n}`
 const never = new Promise<Reply>(() => {})
 /** As many as a process has claimed at once. */
-const capacity = 384
+const capacity = 500
 const isPaid = async ({ store }: Pick<WebhookWorker, 'store'>): Promise<boolean> => (await store.findFanOuts({ operations: ['OnOrder'], strangersBefore: 0, limit: 1 })).length === 0
 
 async function subscribeMany (worker: Pick<WebhookWorker, 'subscribe'>, count: number): Promise<void> {
