@@ -4,7 +4,7 @@ import type { ClaimedDelivery } from './store.ts'
 /** Attempts that may be young at once. */
 const maxYoung = 128
 /** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
-const youthMs = 250
+export const youthMs = 250
 const maxSending = 2_000
 /** Claimed at once, and not older: more than may be young, so that there is something to send while more is fetched. */
 const capacity = 500
@@ -17,14 +17,18 @@ export interface CallbackPlaces {
   take (deliveries: ClaimedDelivery[]): void
   /** Keeps places for what somebody is about to claim. Called back with what it was. */
   keep (count: number): (claimed: ClaimedDelivery[]) => void
+  /** Begins with one for which there may be no place. */
+  start (delivery: ClaimedDelivery, controller?: AbortController): void
   /** Those that have not begun, which then never do. Resolves when nothing is kept any more. */
   clear (): Promise<ClaimedDelivery[]>
+  /** Resolves when nothing is left to do of those that have begun. */
+  drained (): Promise<unknown>
 }
 
 export interface CallbackPlacesParts {
   clock: Clock
   /** Resolves when nothing of it is left to do. @param onTried To be called when the attempt is over. */
-  begin: (delivery: ClaimedDelivery, onTried: () => void) => Promise<void>
+  begin: (delivery: ClaimedDelivery, onTried: () => void, controller?: AbortController) => Promise<void>
   /** There is more room. */
   onRoom: () => void
 }
@@ -34,15 +38,14 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
   const keeping = new Set<Promise<void>>()
   let kept = 0
   let young = 0
-  let sending = 0
+  const sending = new Set<Promise<void>>()
 
   function fill (): void {
-    while (young < maxYoung && sending < maxSending && waiting.length > 0) start(waiting.shift()!)
+    while (young < maxYoung && sending.size < maxSending && waiting.length > 0) start(waiting.shift()!)
   }
 
-  function start (delivery: ClaimedDelivery): void {
+  function start (delivery: ClaimedDelivery, controller?: AbortController): void {
     young++
-    sending++
     let isYoung = true
     const grow = (): void => {
       if (!isYoung) return
@@ -56,11 +59,12 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
       cancelGrowth()
       grow()
     }
-    begin(delivery, onTried).finally(() => {
-      sending--
+    const over = begin(delivery, onTried, controller).then(() => {
+      sending.delete(over)
       fill()
       onRoom()
     })
+    sending.add(over)
   }
 
   function take (deliveries: ClaimedDelivery[]): void {
@@ -70,10 +74,12 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
 
   return {
     take,
+    start,
+    drained: () => Promise.all(sending),
 
     room (inGroups) {
       const free = capacity - young - waiting.length - kept
-      return inGroups && free < capacity / 2 ? 0 : Math.min(free, maxSending - sending - waiting.length - kept)
+      return inGroups && free < capacity / 2 ? 0 : Math.min(free, maxSending - sending.size - waiting.length - kept)
     },
 
     keep (count) {

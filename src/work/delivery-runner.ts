@@ -1,11 +1,11 @@
 import { outcomeOf } from '../callbacks/outcome.ts'
 import type { CallbackSender } from '../callbacks/sender.ts'
-import { parseCallbackUrl, type CallbackUrl } from '../protocol/callback-url.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import { ShutdownReason } from './attempt.ts'
-import { createCallbackPlaces } from './callback-places.ts'
-import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
+import { createCallbackOpener } from './callback-opener.ts'
+import { createCallbackPlaces, youthMs } from './callback-places.ts'
+import type { CallbackPolicy } from './callback-policy.ts'
 import { createClaimLoop } from './claim-loop.ts'
 import { waitAtMost, type Clock } from './clock.ts'
 import { createHostGate } from './host-gate.ts'
@@ -17,8 +17,8 @@ import type { ClaimedDelivery, DeliveryOutcome, DeliveryRoom, DeliverySettlement
 
 const pollMs = 5_000
 const heartbeatMs = 5_000
-/** How long a fan-out is slowed down, so that its callbacks begin as they are owed: others may have places for them. */
-const paceMs = 100
+/** How long a step of a fan-out waits for places: as long as one may be young. Where fewer have come free, others may have some. */
+const paceMs = youthMs
 /** For one whose name was not looked up since others were slow. */
 const putBackMs = 5_000
 
@@ -87,8 +87,9 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     enough: () => sending.size / 2
   })
   const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
+  const openUrl = createCallbackOpener(sealer, policy)
   const places = createCallbackPlaces({ clock, begin, onRoom })
-  const sending = new Map<AbortController, Promise<void>>()
+  const sending = new Set<AbortController>()
   let accepting = false
   let claiming = false
   /** Whether the last claim brought all that there was room for, so that more is waiting. */
@@ -154,14 +155,15 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   }
 
   async function begin (delivery: ClaimedDelivery, onTried: () => void, controller = new AbortController()): Promise<void> {
-    const delivering = deliver(delivery, controller, onTried)
-      .catch((error: unknown) => { log.error({ err: error, deliveryId: deliveryIds.encode(delivery) }, 'a callback could not be handled') })
-      .finally(() => {
-        sending.delete(controller)
-        onTried()
-      })
-    sending.set(controller, delivering)
-    await delivering
+    sending.add(controller)
+    try {
+      await deliver(delivery, controller, onTried)
+    } catch (error) {
+      log.error({ err: error, deliveryId: deliveryIds.encode(delivery) }, 'a callback could not be handled')
+    } finally {
+      sending.delete(controller)
+      onTried()
+    }
   }
 
   /** @param onTried Called when the attempt is over. */
@@ -219,25 +221,6 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     return answer.isUnsent ? { dueAt: clock.now() + putBackMs, reason: answer.text } : { answer, outcome: outcomeOf(answer) }
   }
 
-  /** The URL, or what is kept in place of a receiver's answer. */
-  function openUrl (sealedUrl: Uint8Array): CallbackUrl | JudgedAnswer {
-    let text: string
-    try {
-      text = sealer.open(sealedUrl)
-    } catch (error) {
-      return unsent(`the callback URL cannot be read: ${(error as Error).message}. Put the secret it was kept with back on the list`, 'again')
-    }
-    const url = parseCallbackUrl(text)
-    if ('fault' in url) return unsent(`the callback URL ${url.fault}`, 'dead')
-    const refusal = refusalOf(url, policy)
-    if (refusal === undefined) return url
-    return unsent({
-      protocol: 'the callback URL is http, and callbacks.allowHttp is not set any more',
-      host: `the host ${url.hostname} is not on callbacks.allowedHosts any more`,
-      address: `the address ${url.hostname} is not within callbacks.networks any more`
-    }[refusal], 'dead')
-  }
-
   return {
     wake,
     keepPlaces,
@@ -258,21 +241,17 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       for (const delivery of await places.clear()) {
         const unsent = new AbortController()
         unsent.abort(shutdown)
-        begin(delivery, () => {}, unsent)
+        places.start(delivery, unsent)
       }
-      const drained = Promise.all(sending.values())
+      const drained = places.drained()
       if (sending.size > 0) await waitAtMost(clock, drainMs, drained)
       settler.release()
-      for (const controller of sending.keys()) controller.abort(shutdown)
+      for (const controller of sending) controller.abort(shutdown)
       await drained
       loops.stop('heartbeat of callbacks')
       await sender.close()
     }
   }
-}
-
-function unsent (text: string, outcome: 'again' | 'dead'): JudgedAnswer {
-  return { answer: { statusCode: null, text, retryAfterMs: null, durationMs: 0 }, outcome }
 }
 
 const unkeptAnswer = 'the answer cannot be kept'
