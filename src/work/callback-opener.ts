@@ -36,7 +36,9 @@ export function createCallbackOpener (sealer: Sealer, policy: CallbackPolicy): C
 
   return (sealedUrl) => {
     const key = Buffer.from(sealedUrl.buffer, sealedUrl.byteOffset, sealedUrl.byteLength).toString('latin1')
-    const url = known.get(key) ?? open(sealedUrl)
+    const recent = known.get(key)
+    if (recent !== undefined) return recent
+    const url = open(sealedUrl)
     return 'answer' in url ? url : known.set(key, url)
   }
 }
