@@ -6,13 +6,15 @@ const maxYoung = 128
 /** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
 export const youthMs = 250
 const maxSending = 2_000
-/** Claimed at once, and not older: more than may be young, so that there is something to send while more is fetched. */
+/** So many of one event are taken at once: they share its body, and there is something to send while more is owed. */
 const capacity = 500
 
 /** Who is sent to, and who is next. */
 export interface CallbackPlaces {
   /** How many more may be claimed now. @param inGroups Not before half of all places are free, since each claim costs a commit. */
   room (inGroups: boolean): number
+  /** How many of one event may be taken: none before it is half of the most. */
+  roomAhead (): number
   /** They begin in their order, as soon as may be. */
   take (deliveries: ClaimedDelivery[]): void
   /** Keeps places for what somebody is about to claim. Called back with what it was. */
@@ -39,6 +41,8 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
   let kept = 0
   let young = 0
   const sending = new Set<Promise<void>>()
+
+  const free = (most: number, taken = young): number => most - taken - waiting.length - kept
 
   function fill (): void {
     while (young < maxYoung && sending.size < maxSending && waiting.length > 0) start(waiting.shift()!)
@@ -78,8 +82,13 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
     drained: () => Promise.all(sending),
 
     room (inGroups) {
-      const free = capacity - young - waiting.length - kept
-      return inGroups && free < capacity / 2 ? 0 : Math.min(free, maxSending - sending.size - waiting.length - kept)
+      const room = free(maxYoung)
+      return inGroups && room < maxYoung / 2 ? 0 : Math.min(room, free(maxSending, sending.size))
+    },
+
+    roomAhead () {
+      const room = free(capacity)
+      return room < capacity / 2 ? 0 : Math.min(room, free(maxSending, sending.size))
     },
 
     keep (count) {

@@ -136,7 +136,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   }
 
   /** A claim under way may fill any place. */
-  const isCrowded = (): boolean => accepting && (claiming || (nothingWaits && places.room(true) <= 0))
+  const isCrowded = (): boolean => accepting && (claiming || (nothingWaits && places.roomAhead() <= 0))
 
   async function keepPlaces (): Promise<KeptPlaces | undefined> {
     if (isCrowded()) {
@@ -150,7 +150,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       cancel()
     }
     if (!accepting || !nothingWaits || isCrowded()) return undefined
-    const limit = places.room(true)
+    const limit = places.roomAhead()
     return { limit, exceptHosts: [...new Set([...gate.closed(), ...passedOver])], fill: places.keep(limit) }
   }
 
