@@ -60,7 +60,7 @@ export function createRunners ({ options, store, clock, log, registry, sealer, i
       Promise.resolve(news).then(callbacks[name]).catch((error: unknown) => { log.error({ err: error }, `callbacks.${name} failed`) })
     }
   })
-  const fanOut = createFanOutRunner({ store, clock, log, subscribers: registry.subscribers, callbackDelayMs, onOwed: deliveries.wake })
+  const fanOut = createFanOutRunner({ store, clock, log, subscribers: registry.subscribers, callbackDelayMs, deliveries })
   const jobs = createJobRunner({
     store,
     clock,

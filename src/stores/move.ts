@@ -50,12 +50,11 @@ const tables: Table[] = [
   { name: 'fan_outs', columns: 'operation, event, cursor, round' },
   {
     name: 'deliveries',
-    columns: 'number, operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, claim, sent_to, attempts, created_at, ended_at, event, job, body',
+    columns: 'number, operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, claim, sent_to, attempts, attempt_log, created_at, ended_at, event, job, body',
     select: `
       SELECT number, operation, owner, subscription, subscription_created_at, url_hint, host, status, CASE WHEN status = 'pending' THEN coalesce(due_at, 0) END AS due_at,
-        claim, sent_to, attempts, created_at, ended_at, event, job, body FROM deliveries`
-  },
-  { name: 'delivery_attempts', columns: 'delivery, at, duration_ms, status_code, answer', select: 'SELECT delivery, at, duration_ms, status_code, answer FROM delivery_attempts ORDER BY rowid' }
+        claim, sent_to, attempts, attempt_log, created_at, ended_at, event, job, body FROM deliveries`
+  }
 ]
 
 /** Rows in one statement: each column is one of its parameters, as a list. */
@@ -148,7 +147,7 @@ async function copyTable (source: DatabaseSync, { sql }: Transaction, schema: st
   return count
 }
 
-/** A receiver may have answered with a NUL, which no text of PostgreSQL can hold. Texts in JSON spell it out. */
+/** What a job tells of itself may have a NUL, which no text of PostgreSQL can hold. Texts in JSON spell it out. */
 function toPostgres (value: SQLOutputValue): unknown {
   if (typeof value === 'string') return value.replaceAll('\0', '\u{FFFD}')
   return value instanceof Uint8Array ? Buffer.from(value) : value

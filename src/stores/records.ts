@@ -70,13 +70,17 @@ export function toDelivery (row: Row): DeliveryRecord {
   }
 }
 
-export function toAttempt (row: Row): DeliveryAttempt {
-  return {
-    at: row.at as number,
-    durationMs: row.duration_ms as number,
-    statusCode: row.status_code as number | null,
-    answer: row.answer as string
-  }
+/** How many attempts at a delivery are kept, the newest. */
+export const maxAttemptsKept = 100
+
+/** One attempt as a list of JSON, as short as may be: there is one in each delivery. */
+export const attemptLogOf = ({ at, durationMs, statusCode, answer }: DeliveryAttempt): string => JSON.stringify([[at, Math.round(durationMs), statusCode, answer]])
+
+/** @param log Several of the above in one list, or null. */
+export function toAttempts (log: unknown): DeliveryAttempt[] {
+  if (log === null) return []
+  const entries = JSON.parse(log as string) as [at: number, durationMs: number, statusCode: number | null, answer: string][]
+  return entries.map(([at, durationMs, statusCode, answer]) => ({ at, durationMs, statusCode, answer }))
 }
 
 /** Not a Buffer, which `pg` brings, and whose methods differ. */

@@ -8,13 +8,22 @@ interface Waiting<Item, Result> {
   reject: (error: unknown) => void
 }
 
-export interface BatchLimits {
-  maxItems?: number
-  /** Calls under way. */
-  maxRuns?: number
-  /** Of the event loop. Two halve the commits of a busy process, since an answer brings the next request; an idle one has gone through them in microseconds. */
-  turns?: number
+export interface BatchOptions {
+  /** @default 500 */
+  maxItems?: number | undefined
+  /** @default 2 */
+  maxRuns?: number | undefined
+  /**
+   * How many turns go together. Two halve the commits of a busy process, since an answer brings the next request, and an
+   * idle one is through with them at once. @default 1
+   */
+  turns?: number | undefined
+  /** Instead, where nobody waits for the result: fewer than this wait for more as long as more come. */
+  enough?: (() => number) | undefined
 }
+
+/** Turns of the event loop in which none comes, after which those that wait go: some microseconds each, and a wait of no time at all for a process that has nothing else to do. */
+const maxQuietTurns = 20
 
 /**
  * Turns calls with one item each into calls with many: what is asked within one turn of the event loop goes together,
@@ -27,7 +36,7 @@ export interface BatchLimits {
  * @param run Gives one result for each item, in order. When it rejects, so do all; with a StoreUnavailableError, so do
  * those who have waited since before it began: where each batch ends with a timeout, nobody waits for more than two.
  */
-export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, { maxItems = 500, maxRuns = 2, turns = 1 }: BatchLimits = {}): (item: Item) => Promise<Result> {
+export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, { maxItems = 500, maxRuns = 2, turns = 1, enough }: BatchOptions = {}): (item: Item) => Promise<Result> {
   const waiting: Waiting<Item, Result>[] = []
   let asked = 0
   let runs = 0
@@ -36,14 +45,19 @@ export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Res
   function flushSoon (): void {
     if (isDue || runs >= maxRuns || waiting.length === 0) return
     isDue = true
-    flushAfter(turns)
+    if (enough === undefined) setImmediate(flushAfter, turns)
+    else setImmediate(gather, waiting.length, 0)
   }
 
   function flushAfter (turns: number): void {
-    setImmediate(() => {
-      if (turns > 1) flushAfter(turns - 1)
-      else flush()
-    })
+    if (turns > 1) setImmediate(flushAfter, turns - 1)
+    else flush()
+  }
+
+  /** By turns rather than by time: a busy loop brings the next soon, and an idle one is through with them at once. */
+  function gather (seen: number, quietTurns: number): void {
+    if (waiting.length >= Math.min(enough!(), maxItems) || quietTurns >= maxQuietTurns) flush()
+    else setImmediate(gather, waiting.length, waiting.length > seen ? 0 : quietTurns + 1)
   }
 
   function flush (): void {

@@ -164,6 +164,15 @@ export interface FanOutStep {
   /** Its filter failed: kept as a dead letter. */
   failed: { subscription: number, reason: string }[]
   now: number
+  /** What this process has room for, where nothing that is due waits for it. */
+  begin?: DeliveryRoom | undefined
+}
+
+export interface FanOutOutcome {
+  /** Whether the step was this call's to make. */
+  done: boolean
+  /** What of it this process has claimed, in the order of `owed`. */
+  begun: ClaimedDelivery[]
 }
 
 export type DeliveryStatus = 'pending' | 'delivered' | 'dead'
@@ -209,11 +218,14 @@ export interface ClaimedDelivery extends DeliveryRecord {
   failingSince: number | null
 }
 
-export interface DeliveryClaimRequest {
-  operations: string[]
+export interface DeliveryRoom {
   /** Hosts that have enough to do, or are out of order: nothing for them is claimed. */
   exceptHosts: string[]
   limit: number
+}
+
+export interface DeliveryClaimRequest extends DeliveryRoom {
+  operations: string[]
   now: number
 }
 

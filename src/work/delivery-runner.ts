@@ -1,10 +1,11 @@
 import { outcomeOf } from '../callbacks/outcome.ts'
 import type { CallbackSender } from '../callbacks/sender.ts'
-import { parseCallbackUrl, type CallbackUrl } from '../protocol/callback-url.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import { ShutdownReason } from './attempt.ts'
-import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
+import { createCallbackOpener } from './callback-opener.ts'
+import { createCallbackPlaces, youthMs } from './callback-places.ts'
+import type { CallbackPolicy } from './callback-policy.ts'
 import { createClaimLoop } from './claim-loop.ts'
 import { waitAtMost, type Clock } from './clock.ts'
 import { createHostGate } from './host-gate.ts'
@@ -12,15 +13,12 @@ import { judgeAnswer, type JudgedAnswer } from './judge-answer.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
 import { createSettler } from './settler.ts'
-import type { ClaimedDelivery, DeliveryOutcome, DeliverySettlement, Store } from './store.ts'
+import type { ClaimedDelivery, DeliveryOutcome, DeliveryRoom, DeliverySettlement, Store } from './store.ts'
 
 const pollMs = 5_000
 const heartbeatMs = 5_000
-/** Attempts that may be young at once. */
-const maxYoung = 128
-/** One that has waited for so long makes room: receivers that never answer must not hold up those that do. */
-const youthMs = 250
-const maxSending = 2_000
+/** How long a step of a fan-out waits for places: as long as one may be young. Where fewer have come free, others may have some. */
+const paceMs = youthMs
 /** For one whose name was not looked up since others were slow. */
 const putBackMs = 5_000
 
@@ -53,9 +51,18 @@ export interface DeliveryRunnerParts {
   onNews: (news: DeliveryNews) => void
 }
 
+/** Room for callbacks that begin as they are owed. */
+export interface KeptPlaces extends DeliveryRoom {
+  /** To be called with what the commit brought, or with nothing. */
+  fill (begun: ClaimedDelivery[]): void
+}
+
 export interface DeliveryRunner {
   start (): void
+  /** There may be callbacks that are due. */
   wake (): void
+  /** Waits for a moment until there are places; resolves to `undefined` when there are none, or when others wait for them. */
+  keepPlaces (): Promise<KeptPlaces | undefined>
   stop (drainMs: number): Promise<void>
 }
 
@@ -75,50 +82,88 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     what: 'what came of a callback',
     otherwise: 'it will be sent again',
     // A second would only wait for the first: what comes of one callback may change whom the next is owed to.
-    maxRuns: 1
+    maxRuns: 1,
+    // It is not urgent: half of all that were begun share a commit.
+    enough: () => sending.size / 2
   })
-  const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
-  const sending = new Map<AbortController, Promise<void>>()
-  let young = 0
+  const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
+  const openUrl = createCallbackOpener(sealer, policy)
+  const places = createCallbackPlaces({ clock, begin, onRoom })
+  const sending = new Set<AbortController>()
   let accepting = false
+  let claiming = false
   /** Whether the last claim brought all that there was room for, so that more is waiting. */
   let behind = false
+  /** The last claim left nothing but for these hosts, and nothing has been heard of since: what is owed now overtakes nobody. */
+  let nothingWaits = false
+  let passedOver: string[] = []
+  /** Whoever waits for a place. */
+  let onChange = (): void => {}
 
-  async function claimOnce (): Promise<boolean> {
-    const room = maxYoung - young
-    const limit = Math.min(room, maxSending - sending.size)
-    const names = operations()
-    // Where more is waiting, half of the places at a time: else each callback that ends would cost a commit to claim the
-    // next. None of them stays young for long.
-    if (!accepting || limit <= 0 || (behind && room < maxYoung / 2) || names.length === 0) return false
-    const { deliveries, nextDueAt } = await store.claimDeliveries({ operations: names, exceptHosts: gate.closed(), limit, now: clock.now() })
-    behind = deliveries.length === limit
-    for (const delivery of deliveries) begin(delivery)
-    const waits = [nextDueAt === null ? undefined : nextDueAt - clock.now(), gate.nextOpenMs()].filter((wait) => wait !== undefined)
-    if (accepting && waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)
-    return deliveries.length > 0
+  function wake (): void {
+    nothingWaits = false
+    look()
   }
 
-  function begin (delivery: ClaimedDelivery): void {
-    const controller = new AbortController()
-    young++
-    let isYoung = true
-    const grow = (): void => {
-      if (!isYoung) return
-      isYoung = false
-      young--
-      wake()
+  function onRoom (): void {
+    if (!nothingWaits || passedOver.length > 0) look()
+    onChange()
+  }
+
+  async function claimOnce (): Promise<boolean> {
+    const limit = places.room(behind)
+    const names = operations()
+    if (!accepting || limit <= 0 || names.length === 0) return false
+    passedOver = gate.closed()
+    // Unless one of them is heard of meanwhile.
+    nothingWaits = true
+    claiming = true
+    try {
+      const { deliveries, nextDueAt } = await store.claimDeliveries({ operations: names, exceptHosts: passedOver, limit, now: clock.now() })
+      behind = deliveries.length === limit
+      if (behind) nothingWaits = false
+      places.take(deliveries)
+      const waits = [nextDueAt === null ? undefined : nextDueAt - clock.now(), gate.nextOpenMs()].filter((wait) => wait !== undefined)
+      if (accepting && waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)
+      return deliveries.length > 0
+    } catch (error) {
+      nothingWaits = false
+      throw error
+    } finally {
+      claiming = false
+      onChange()
     }
-    const cancelGrowth = clock.after(youthMs, grow)
-    sending.set(controller, deliver(delivery, controller, grow)
-      .catch((error: unknown) => { log.error({ err: error, deliveryId: deliveryIds.encode(delivery) }, 'a callback could not be handled') })
-      .finally(() => {
-        cancelGrowth()
-        sending.delete(controller)
-        grow()
-        // It may be due again at once, at another URL.
-        wake()
-      }))
+  }
+
+  /** A claim under way may fill any place. */
+  const isCrowded = (): boolean => accepting && (claiming || (nothingWaits && places.roomAhead() <= 0))
+
+  async function keepPlaces (): Promise<KeptPlaces | undefined> {
+    if (isCrowded()) {
+      let isTooLong = false
+      const cancel = clock.after(paceMs, () => {
+        isTooLong = true
+        onChange()
+      })
+      const goesOn = (): boolean => isTooLong || !isCrowded()
+      while (!goesOn()) await new Promise<void>((resolve) => { onChange = resolve })
+      cancel()
+    }
+    if (!accepting || !nothingWaits || isCrowded()) return undefined
+    const limit = places.roomAhead()
+    return { limit, exceptHosts: [...new Set([...gate.closed(), ...passedOver])], fill: places.keep(limit) }
+  }
+
+  async function begin (delivery: ClaimedDelivery, onTried: () => void, controller = new AbortController()): Promise<void> {
+    sending.add(controller)
+    try {
+      await deliver(delivery, controller, onTried)
+    } catch (error) {
+      log.error({ err: error, deliveryId: deliveryIds.encode(delivery) }, 'a callback could not be handled')
+    } finally {
+      sending.delete(controller)
+      onTried()
+    }
   }
 
   /** @param onTried Called when the attempt is over. */
@@ -134,6 +179,8 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
         ? { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt: tried.dueAt }, subscription: 'unchanged' }
         : judgeAnswer(delivery, tried, schedule, clock.now(), Math.random()),
       deliveryLog, withoutAnswer)
+    // It may be due again, or others are due at once, at another URL.
+    if (settled?.outcome !== 'kept' || settled.settlement.to.status !== 'delivered') wake()
     if (settled === undefined) return
     if (settled.outcome === 'lost') return deliveryLog.warn({}, 'what came of this callback was not recorded: its subscription ended, or another worker has it')
     const { to, subscription: effect } = settled.settlement
@@ -150,6 +197,8 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   }
 
   async function attempt ({ sealedUrl, body, subscriptionCreatedAt }: ClaimedDelivery, id: string, controller: AbortController): Promise<JudgedAnswer | PutBack> {
+    const shutDown = (): PutBack => ({ dueAt: clock.now(), reason: 'the server is shutting down' })
+    if (controller.signal.aborted) return shutDown()
     // A delivery that came from the subscription before is due at once, but its new caller may not have read our answer.
     const readyAt = subscriptionCreatedAt + callbackDelayMs
     if (clock.now() < readyAt) return { dueAt: readyAt, reason: 'its subscription is too new' }
@@ -157,7 +206,6 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     if ('answer' in url) return url
     const host = `${url.hostname}:${url.port}`
     if (!await gate.enter(host)) return { dueAt: clock.now() + Math.ceil(gate.opensInMs(host)), reason: 'its host is out of order' }
-    const shutDown = (): PutBack => ({ dueAt: clock.now(), reason: 'the server is shutting down' })
     if (controller.signal.aborted) {
       gate.leave(host, undefined)
       return shutDown()
@@ -173,27 +221,9 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     return answer.isUnsent ? { dueAt: clock.now() + putBackMs, reason: answer.text } : { answer, outcome: outcomeOf(answer) }
   }
 
-  /** The URL, or what is kept in place of a receiver's answer. */
-  function openUrl (sealedUrl: Uint8Array): CallbackUrl | JudgedAnswer {
-    let text: string
-    try {
-      text = sealer.open(sealedUrl)
-    } catch (error) {
-      return unsent(`the callback URL cannot be read: ${(error as Error).message}. Put the secret it was kept with back on the list`, 'again')
-    }
-    const url = parseCallbackUrl(text)
-    if ('fault' in url) return unsent(`the callback URL ${url.fault}`, 'dead')
-    const refusal = refusalOf(url, policy)
-    if (refusal === undefined) return url
-    return unsent({
-      protocol: 'the callback URL is http, and callbacks.allowHttp is not set any more',
-      host: `the host ${url.hostname} is not on callbacks.allowedHosts any more`,
-      address: `the address ${url.hostname} is not within callbacks.networks any more`
-    }[refusal], 'dead')
-  }
-
   return {
     wake,
+    keepPlaces,
 
     start () {
       accepting = true
@@ -203,22 +233,25 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
 
     async stop (drainMs) {
       accepting = false
+      onChange()
       loops.stop('claiming callbacks', 'due callbacks')
       // A claim under way may still bring deliveries.
       await stopClaiming()
-      const drained = Promise.all(sending.values())
+      const shutdown = new ShutdownReason('the server is shutting down')
+      for (const delivery of await places.clear()) {
+        const unsent = new AbortController()
+        unsent.abort(shutdown)
+        places.start(delivery, unsent)
+      }
+      const drained = places.drained()
       if (sending.size > 0) await waitAtMost(clock, drainMs, drained)
       settler.release()
-      for (const controller of sending.keys()) controller.abort(new ShutdownReason('the server is shutting down'))
+      for (const controller of sending) controller.abort(shutdown)
       await drained
       loops.stop('heartbeat of callbacks')
       await sender.close()
     }
   }
-}
-
-function unsent (text: string, outcome: 'again' | 'dead'): JudgedAnswer {
-  return { answer: { statusCode: null, text, retryAfterMs: null, durationMs: 0 }, outcome }
 }
 
 const unkeptAnswer = 'the answer cannot be kept'

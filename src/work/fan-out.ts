@@ -4,10 +4,11 @@ import { verdictOf } from './event-filter.ts'
 import type { Logger } from './log.ts'
 import { errorOf, logThrown } from './log-thrown.ts'
 import { createLoops } from './loops.ts'
-import type { FanOut, FanOutStep, Store, Subscriber, SubscriptionRecord } from './store.ts'
+import type { DeliveryRunner } from './delivery-runner.ts'
+import type { ClaimedDelivery, FanOut, FanOutStep, Store, Subscriber, SubscriptionRecord } from './store.ts'
 
 const pollMs = 5_000
-/** Subscriptions looked at in one commit: the event loop is held for a few milliseconds. */
+/** Subscriptions looked at in one commit, at most: the event loop is held for a few milliseconds. */
 const stepSize = 500
 /** Events read at once, with their bodies. */
 const debtsAtOnce = 100
@@ -29,8 +30,8 @@ export interface FanOutRunnerParts {
   subscribers: ReadonlyMap<string, EventSubscriber>
   /** How long after a subscription nothing is sent to it, so that its caller has read our answer. */
   callbackDelayMs: number
-  /** Callbacks became due. */
-  onOwed: () => void
+  /** Who sends what is owed. */
+  deliveries: Pick<DeliveryRunner, 'keepPlaces' | 'wake'>
 }
 
 export interface FanOutRunner {
@@ -40,7 +41,7 @@ export interface FanOutRunner {
 }
 
 /** Turns events into callbacks, in steps: a publish owes one debt, however many subscribe. */
-export function createFanOutRunner ({ store, clock, log, subscribers, callbackDelayMs, onOwed }: FanOutRunnerParts): FanOutRunner {
+export function createFanOutRunner ({ store, clock, log, subscribers, callbackDelayMs, deliveries }: FanOutRunnerParts): FanOutRunner {
   const loops = createLoops(clock, log)
   const stopping = new AbortController()
   const { wake, claim, stop: stopClaiming } = createClaimLoop(log, 'events to fan out', pollMs, payAll)
@@ -55,16 +56,36 @@ export function createFanOutRunner ({ store, clock, log, subscribers, callbackDe
 
   async function pay (debt: FanOut): Promise<void> {
     const event: unknown = JSON.parse(debt.body)
-    for (let cursor = debt.cursor; !stopping.signal.aborted;) {
-      const found = await store.findSubscribers({ ...debt, cursor }, stepSize)
-      const to = found.length < stepSize ? null : found.at(-1)!.number
+    for (let cursor: number | null = debt.cursor; cursor !== null && !stopping.signal.aborted;) {
+      const step: FanOutStep | undefined = await makeStep(debt, event, cursor)
       // Another process was faster: it goes on from there.
-      if (!await store.fanOut(stepOf(debt, event, found, cursor, to))) return
-      onOwed()
+      if (step === undefined) return
       // After the last step too: many events for few hold the event loop no less than one event for many.
       await new Promise((resolve) => { setImmediate(resolve) })
-      if (to === null) return
-      cursor = to
+      cursor = step.to
+    }
+  }
+
+  /** Resolves to the step, if it was ours to make. */
+  async function makeStep (debt: FanOut, event: unknown, cursor: number): Promise<FanOutStep | undefined> {
+    // As many as begin with the commit that owes them, where they overtake nobody: they are not claimed later.
+    const places = await deliveries.keepPlaces()
+    let begun: ClaimedDelivery[] = []
+    try {
+      const limit = Math.min(places?.limit ?? stepSize, stepSize)
+      const found = await store.findSubscribers({ ...debt, cursor }, limit)
+      const step = stepOf(debt, event, found, cursor, found.length < limit ? null : found.at(-1)!.number)
+      if (places !== undefined) step.begin = { limit: places.limit, exceptHosts: places.exceptHosts }
+      const outcome = await store.fanOut(step)
+      begun = outcome.begun
+      if (step.owed.length > begun.length) deliveries.wake()
+      return outcome.done ? step : undefined
+    } catch (error) {
+      // What was made all the same, and given to us, comes with a claim.
+      deliveries.wake()
+      throw error
+    } finally {
+      places?.fill(begun)
     }
   }
 

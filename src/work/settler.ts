@@ -1,5 +1,5 @@
 import { InvalidDatabaseError, StoreUnavailableError } from '../errors.ts'
-import { createBatcher } from './batch.ts'
+import { createBatcher, type BatchOptions } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './log.ts'
 
@@ -13,8 +13,9 @@ export interface SettlerParts<Settlement, Outcome> {
   what: string
   /** For the log: what follows when it never is. */
   otherwise: string
-  /** Commits under way at once. @default 2 */
-  maxRuns?: number
+  /** As of a batcher. */
+  maxRuns?: BatchOptions['maxRuns']
+  enough?: BatchOptions['enough']
 }
 
 /** Records what came of an attempt. A short outage of the store must not cost it, nor must others that are settled with it. */
@@ -30,8 +31,8 @@ export interface Settler<Settlement, Outcome> {
   release (): void
 }
 
-export function createSettler<Settlement, Outcome> ({ clock, settle, what, otherwise, maxRuns = 2 }: SettlerParts<Settlement, Outcome>): Settler<Settlement, Outcome> {
-  const together = createBatcher(settle, { maxRuns })
+export function createSettler<Settlement, Outcome> ({ clock, settle, what, otherwise, maxRuns, enough }: SettlerParts<Settlement, Outcome>): Settler<Settlement, Outcome> {
+  const together = createBatcher(settle, { maxRuns, enough })
   const alone = async (settlement: Settlement): Promise<Outcome> => (await settle([settlement]))[0]!
   let released = false
 

@@ -1,6 +1,6 @@
 import type {
   Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord, DeliverySettlement, FanOut,
-  FanOutRequest, FanOutStep, HostTransaction, LogPage, LogRequest, NewEvent, NewSubscription, SubscribeOutcome, Subscriber, SubscriptionFilter,
+  FanOutOutcome, FanOutRequest, FanOutStep, HostTransaction, LogPage, LogRequest, NewEvent, NewSubscription, SubscribeOutcome, Subscriber, SubscriptionFilter,
   SubscriptionRecord, VersionLimits
 } from './callback-records.ts'
 import type { Clock } from './clock.ts'
@@ -246,8 +246,11 @@ export interface Store {
   findFanOuts (request: FanOutRequest): Promise<FanOut[]>
   /** Whom it may be owed to: subscriptions of its topic and operation that were made before the event, after `cursor`, in order of their numbers, none of them superseded. */
   findSubscribers (fanOut: FanOut, limit: number): Promise<Subscriber[]>
-  /** Resolves to whether the step was this call's to make. */
-  fanOut (step: FanOutStep): Promise<boolean>
+  /**
+   * Makes a step, in one commit. Those of `owed` that are due, and that there is room for in `begin`, may be given to this
+   * process in it, as if it had claimed them. A store need not.
+   */
+  fanOut (step: FanOutStep): Promise<FanOutOutcome>
 
   /** Like `claim`, for deliveries that are due. */
   claimDeliveries (request: DeliveryClaimRequest): Promise<{ deliveries: ClaimedDelivery[], nextDueAt: number | null }>
@@ -255,7 +258,7 @@ export interface Store {
   settleDeliveries (settlements: DeliverySettlement[]): Promise<DeliveryOutcome[]>
   /** Newest first. */
   listDeliveries (filter: DeliveryFilter): Promise<DeliveryRecord[]>
-  /** Oldest first; `undefined` for an unknown delivery. */
+  /** Oldest first, at least the newest hundred; `undefined` for an unknown delivery. */
   getAttempts (delivery: number): Promise<DeliveryAttempt[] | undefined>
   /** Makes dead deliveries of active subscriptions due again, oldest first, at most `limit`, their attempts counted anew. Resolves to how many. */
   redeliver (filter: Omit<DeliveryFilter, 'status'> & { number?: number | undefined }, now: number): Promise<number>

@@ -103,7 +103,7 @@ export function sqliteError (errcode: number, message: string): Error {
 }
 
 const tables = [
-  'workers', 'jobs', 'job_inputs', 'job_results', 'subscriptions', 'events', 'topics', 'fan_outs', 'deliveries', 'delivery_attempts'
+  'workers', 'jobs', 'job_inputs', 'job_results', 'subscriptions', 'events', 'topics', 'fan_outs', 'deliveries'
 ]
 
 /** All that is in the file, seen by a connection of its own; also checks that tables and indexes agree. */

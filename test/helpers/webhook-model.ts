@@ -202,7 +202,7 @@ export async function runCommands ({ stores, clocks, leaseMs }: Deployment, comm
     for (;;) {
       const step = await look(0, 0, 2)
       if (step === undefined) break
-      assert.equal(await store.fanOut(step), true)
+      assert.equal((await store.fanOut(step)).done, true)
       await assertSound()
     }
     for (;;) {

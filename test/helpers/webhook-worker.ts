@@ -125,7 +125,7 @@ export async function createWebhookWorker (t: Test, options: WebhookWorkerOption
     }
   })
   const subscribers = new Map(Object.entries(operations).map(([operationId, matches]) => [operationId, { operationId, topic: 'orders', matches }]))
-  const fanOut = createFanOutRunner({ store, clock, log, subscribers, callbackDelayMs, onOwed: deliveries.wake })
+  const fanOut = createFanOutRunner({ store, clock, log, subscribers, callbackDelayMs, deliveries })
   const topics = createTopics({ store, clock, eventIds: createIdCodec(idKey, 'event'), retentionMs: 7 * 86_400_000, onPublished: fanOut.wake })
   const subscriptions = createSubscriptionService({
     store,

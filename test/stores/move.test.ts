@@ -212,9 +212,12 @@ test('what a file may hold and PostgreSQL may not does not keep it from moving',
   await publishAndOwe(old, { expiresAt: everAfter, body: '{"nul":"\\u0000"}' })
   const delivery = await claimDelivery(old)
   await old.settleDeliveries([{ lease: delivery, attempt: { at: start, durationMs: 1, statusCode: 503, answer: 'nul \0 inside' }, to: { status: 'pending', dueAt: start }, subscription: 'failing' }])
+  const job = await acceptAndClaim(old)
+  await old.progress([{ lease: job, percentComplete: 1, message: 'nul \0 inside' }])
   await old.close()
   const { store } = await movedTo(t, file)
-  t.match(await store.getAttempts(delivery.number), [{ answer: 'nul \ufffd inside' }])
+  t.match(await store.getAttempts(delivery.number), [{ answer: 'nul \0 inside' }])
+  t.match(await store.get([job.number]), [{ message: 'nul \ufffd inside' }])
   t.match(await claimDelivery(store), { body: '{"nul":"\\u0000"}' })
 })
 

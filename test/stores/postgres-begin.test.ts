@@ -1,7 +1,8 @@
 import pg from 'pg'
 import t, { test, type Test } from 'tap'
 import type { PostgresPool } from '../../src/stores/postgres/dependencies.ts'
-import type { ClaimRequest, JobRecord, NewJob, Settlement, Store } from '../../src/work/store.ts'
+import { answer, claimDeliveries, publishOne, step, subscribe } from '../../src/testing/store-contract/webhook-bench.ts'
+import type { ClaimRequest, FanOutOutcome, JobRecord, NewJob, Settlement, Store } from '../../src/work/store.ts'
 import { createLatch } from '../helpers/latch.ts'
 import { createPool } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
@@ -178,4 +179,32 @@ test('a claim that gives back what is in doubt waits for submits that are under 
   t.match((await claiming).jobs.map(({ number, attempt }) => [number, attempt]), [[3, 2]])
   t.same(await store.settle([settlement(begun!, succeeded)]), [true], 'it was not given back')
   await store.close()
+})
+
+test('a fan-out whose answer was lost gives back what it began, and nothing begins before that', async (t) => {
+  const { pool, losing } = await createLossyPool(t)
+  const { open } = await createReplicas(t)
+  const { store, logs } = await open({ pool })
+  const subscriptions = await subscribe(store, { url: 'a' }, { url: 'b' }, { url: 'c' })
+  const owe = (event: number, index: number): Promise<FanOutOutcome> =>
+    store.fanOut(step(event, { from: index, to: index + 1, owed: [subscriptions[index]!], begin: { exceptHosts: [], limit: 9 } }))
+  const event = await publishOne(store)
+  const { begun } = await owe(event, 0)
+  t.equal(begun.length, 1)
+  await losing(() => t.rejects(owe(event, 1), away))
+  t.same(await owe(event, 2), { done: true, begun: [] })
+  t.match((await claimDeliveries(store)).map(({ subscription, claim }) => [subscription, claim]), [[subscriptions[1]!.number, 2], [subscriptions[2]!.number, 1]])
+  t.equal(await answer(store, begun[0]!, 'delivered'), 'kept')
+  t.equal(logs.filter(({ msg }) => msg.startsWith('gave back')).length, 1)
+  await store.close()
+})
+
+test('whoever takes a worker for dead takes what it began with a fan-out', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open()
+  const [subscription] = await subscribe(store, { url: 'a' })
+  await server.pool.query(`DELETE FROM ${schema}.workers`)
+  const { begun } = await store.fanOut(step(await publishOne(store), { owed: [subscription!], begin: { exceptHosts: [], limit: 1 } }))
+  t.equal(begun.length, 1)
+  t.same((await server.pool.query(`SELECT count(*)::int AS seen FROM ${schema}.deliveries JOIN ${schema}.workers ON workers.id = worker`)).rows, [{ seen: 1 }])
 })

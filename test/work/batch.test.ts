@@ -170,3 +170,29 @@ test('where each batch ends with a timeout, nobody waits for more than two', asy
   await turn()
   t.same(outcomes.slice(3), ['4 done', '5 a mistake of its own'])
 })
+
+test('fewer than are worth a call of their own wait for more as long as more come, and no longer', async (t) => {
+  const batches: number[][] = []
+  const ask = createBatcher(async (items: number[]) => {
+    batches.push(items)
+    return items
+  }, { enough: () => 4 })
+  const answers: Promise<number>[] = []
+  for (const item of [1, 2, 3, 4, 5]) {
+    answers.push(ask(item))
+    await turn()
+  }
+  await Promise.all(answers)
+  t.same(batches, [[1, 2, 3, 4], [5]])
+})
+
+test('one is enough where no more can come: it waits for no turn more', async (t) => {
+  const { calls, ask } = (() => {
+    const calls: number[] = []
+    return { calls, ask: createBatcher(async (items: number[]) => { calls.push(...items); return items }, { enough: () => 0.5 }) }
+  })()
+  const answer = ask(1)
+  await turn()
+  t.same(calls, [1])
+  t.equal(await answer, 1)
+})

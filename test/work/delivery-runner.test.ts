@@ -53,8 +53,8 @@ test('a store that is away when callbacks are claimed is asked again within five
   t.match(linesOf(worker.logs, warn)[0], /^cannot claim callbacks, trying again within 5000 ms|^claiming callbacks failed/)
 })
 
-/** What no database can keep, in place of a text. */
-const noText = Symbol('no SQL value') as unknown as string
+/** What no store can keep, in place of a text. */
+const noText = 1n as unknown as string
 
 test('an answer that no store can keep is left out; the callback and those settled with it are recorded', async (t) => {
   const { clock, sender, store, orders, ...worker } = await createShakyWebhookWorker(t)

@@ -79,13 +79,14 @@ test('those that still wait for their host when the drain ends are given back un
 
 test('a claim that is under way when the runner stops loses nothing', async (t) => {
   const file = createSharedFile(t)
-  const { store, clock, sender, orders, ...worker } = await createShakyWebhookWorker(t, { file })
+  const { store, clock, sender, orders, ...worker } = await createShakyWebhookWorker(t, { file, runners: { deliveries: false } })
   await worker.subscribe(urlOf('a'))
+  await orders.publish({})
+  await until(async () => (await worker.list()).length === 1)
   const latch = createLatch()
   store.hold('claimDeliveries', latch.promise)
-  const before = store.calls('claimDeliveries')
-  await orders.publish({})
-  await until(() => store.calls('claimDeliveries') > before)
+  worker.deliveries.start()
+  await until(() => store.calls('claimDeliveries') > 0)
   await clock.advance(0)
   const closed = worker.close(10_000)
   await clock.advance(0)

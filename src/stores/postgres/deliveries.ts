@@ -1,55 +1,14 @@
-import type { Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord } from '../../work/store.ts'
+import type { ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord } from '../../work/store.ts'
 import { deliveryConditions } from '../filters.ts'
-import { toAttempt, toBytes, toDelivery } from '../records.ts'
+import { toAttempts, toBytes, toDelivery } from '../records.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { numberedWhereOf } from './where.ts'
 import { keepWorker } from './workers.ts'
 
 /*
- * Callbacks owed. They are claimed from their own table, without tickets: which of them may be sent depends on their
- * host and their subscription, they move from one subscription to another, and dead ones come back. A ticket for each
- * would be written anew with every such change.
+ * Callbacks owed. They are claimed in a way of their own: which of them may be sent depends on their host and their
+ * subscription, and they move from one subscription to another.
  */
-
-export interface OwedEvent { subscription: number, dueAt: number | null }
-
-/**
- * Deliveries of an event for those of these subscriptions that are still there, dead from the start where `dueAt` is
- * null. An event is owed once: resolves to those to whom it was not owed yet, with the numbers of their deliveries.
- */
-export async function oweEvent ({ sql }: Statements, event: number, owed: OwedEvent[], now: number): Promise<Map<number, number>> {
-  if (owed.length === 0) return new Map()
-  // One version of a workflow is owed an event, though a save may come in the midst of a fan-out. A letter that is dead
-  // from the start takes no callback from the others.
-  const rows = await sql(`
-    INSERT INTO @.deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, event)
-    SELECT operation, owner, number, created_at, url_hint, host, CASE WHEN due_at IS NULL THEN 'dead' ELSE 'pending' END,
-      due_at, CASE WHEN due_at IS NULL THEN $4::bigint END, $4, $3
-    FROM (
-      SELECT subscriptions.*, due_at, place, CASE WHEN due_at IS NULL OR versionless_digest IS NULL THEN 1
-        ELSE row_number() OVER (PARTITION BY due_at IS NULL, versionless_digest, operation, owner ORDER BY place) END AS version
-      FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS owed (subscription, due_at, place)
-        JOIN @.subscriptions ON subscriptions.number = owed.subscription) AS wanting
-    WHERE version = 1 AND (due_at IS NULL OR NOT EXISTS (
-      SELECT 1 FROM @.subscriptions AS versions JOIN @.deliveries ON deliveries.event = $3 AND deliveries.subscription = versions.number
-      WHERE versions.versionless_digest = wanting.versionless_digest AND versions.operation = wanting.operation AND versions.owner = wanting.owner
-        AND versions.number <> wanting.number AND deliveries.status <> 'dead'))
-    ORDER BY place ON CONFLICT DO NOTHING RETURNING number, subscription`,
-  owed.map(({ subscription }) => subscription), owed.map(({ dueAt }) => dueAt), event, now)
-  return new Map(rows.map((row) => [row.subscription as number, row.number as number]))
-}
-
-/** The end of a job is owed to its subscription. A suspended one gets a dead letter, which can be sent when it is resumed. */
-export async function oweJobEnds ({ sql }: Statements, ends: { job: number, callback: Callback, now: number }[]): Promise<void> {
-  if (ends.length === 0) return
-  await sql(`
-    INSERT INTO @.deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, job, body)
-    SELECT operation, owner, number, created_at, url_hint, host, CASE WHEN status = 'active' THEN 'pending' ELSE 'dead' END,
-      CASE WHEN status = 'active' THEN ended.due_at END, CASE WHEN status = 'active' THEN NULL ELSE ended.now END, ended.now, ended.job, ended.body
-    FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS ended (job, body, due_at, now)
-      JOIN @.subscriptions ON subscriptions.job = ended.job`,
-  ends.map(({ job }) => job), ends.map(({ callback }) => callback.body), ends.map(({ callback }) => callback.dueAt), ends.map(({ now }) => now))
-}
 
 /** So many are looked through in the order they are due. When none of them can be had, hosts are gone through instead. */
 const frontSize = 1000
@@ -136,31 +95,14 @@ export async function claimDeliveries (transaction: Transaction, request: Delive
   }))
 }
 
-/** The counts of the deliveries are the caller's to raise, who changes their rows anyway. */
-export async function keepAttempts ({ prepared }: Statements, attempts: { delivery: number, attempt: DeliveryAttempt }[]): Promise<void> {
-  if (attempts.length === 0) return
-  await prepared(`
-    INSERT INTO @.delivery_attempts (delivery, at, duration_ms, status_code, answer)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::text[])`,
-  attempts.map(({ delivery }) => delivery),
-  attempts.map(({ attempt }) => attempt.at),
-  attempts.map(({ attempt }) => Math.round(attempt.durationMs)),
-  attempts.map(({ attempt }) => attempt.statusCode),
-  attempts.map(({ attempt }) => attempt.answer))
-}
-
 export async function listDeliveries ({ sql }: Statements, filter: DeliveryFilter): Promise<DeliveryRecord[]> {
   const { where, values } = numberedWhereOf(deliveryConditions(filter))
   return (await sql(`SELECT * FROM @.deliveries ${where} ORDER BY number DESC LIMIT ${filter.limit}`, ...values)).map(toDelivery)
 }
 
 export async function readAttempts ({ sql }: Statements, delivery: number): Promise<DeliveryAttempt[] | undefined> {
-  // One statement, so that a delivery that is just forgotten does not seem to have had none.
-  const rows = await sql(`
-    SELECT at, duration_ms, status_code, answer FROM @.deliveries LEFT JOIN @.delivery_attempts ON delivery = number
-    WHERE number = $1 ORDER BY place`, delivery)
-  if (rows.length === 0) return undefined
-  return rows.filter(({ at }) => at !== null).map(toAttempt)
+  const [row] = await sql('SELECT attempt_log FROM @.deliveries WHERE number = $1', delivery)
+  return row === undefined ? undefined : toAttempts(row.attempt_log)
 }
 
 export async function redeliver ({ change }: Transaction, filter: Omit<DeliveryFilter, 'status'> & { number?: number | undefined }, now: number): Promise<number> {
@@ -172,13 +114,8 @@ export async function redeliver ({ change }: Transaction, filter: Omit<DeliveryF
       ORDER BY number LIMIT ${filter.limit} FOR UPDATE)`, ...values, now)
 }
 
-export async function sweepDeliveries ({ sql }: Statements, endedBefore: number, limit: number): Promise<number> {
-  const rows = await sql(`
-    WITH ended AS (
-      DELETE FROM @.deliveries WHERE number IN (
-        SELECT number FROM @.deliveries WHERE ended_at < $1 ORDER BY ended_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
-      RETURNING number),
-    forgotten AS (DELETE FROM @.delivery_attempts WHERE delivery IN (SELECT number FROM ended))
-    SELECT number FROM ended`, endedBefore)
-  return rows.length
+export async function sweepDeliveries ({ change }: Transaction, endedBefore: number, limit: number): Promise<number> {
+  return await change(`
+    DELETE FROM @.deliveries WHERE number IN (
+      SELECT number FROM @.deliveries WHERE ended_at < $1 ORDER BY ended_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`, endedBefore)
 }

@@ -1,8 +1,6 @@
-import type { FanOut, FanOutRequest, FanOutStep, HostTransaction, NewEvent, Subscriber, SubscriptionRecord } from '../../work/store.ts'
+import type { FanOut, FanOutRequest, HostTransaction, NewEvent, Subscriber, SubscriptionRecord } from '../../work/store.ts'
 import { toSubscription } from '../records.ts'
-import type { Row, Statements, Transaction } from './connection.ts'
-import { keepAttempts, oweEvent } from './deliveries.ts'
-import { lockOperations } from './subscriptions.ts'
+import type { Row, Statements } from './connection.ts'
 
 /*
  * The log. A later event must never show before an earlier one, or a cursor that has passed the later one would skip the
@@ -103,26 +101,4 @@ export async function findSubscribers ({ sql }: Statements, { topic, operation, 
     else found.get(row.front)!.behind.push(toSubscription(row))
   }
   return [...found.values()].map(({ front, behind }) => ({ ...front!, behind }))
-}
-
-export async function fanOut (transaction: Transaction, step: FanOutStep): Promise<boolean> {
-  const { sql, change } = transaction
-  await lockOperations(transaction, [step.operation])
-  const here = [step.event, step.operation, step.from, step.round]
-  const moved = step.to === null
-    ? await change('DELETE FROM @.fan_outs WHERE event = $1 AND operation = $2 AND cursor = $3 AND round = $4', ...here)
-    : await change('UPDATE @.fan_outs SET cursor = $5 WHERE event = $1 AND operation = $2 AND cursor = $3 AND round = $4', ...here, step.to)
-  if (moved === 0) return false
-  // Some may have been suspended since they were looked at.
-  const wanting = step.owed.map(({ subscription }) => subscription)
-  const suspended = new Set((await sql("SELECT number FROM @.subscriptions WHERE number = ANY ($1) AND status = 'suspended'", wanting)).map(({ number }) => number as number))
-  await oweEvent(transaction, step.event, step.owed.filter(({ subscription }) => !suspended.has(subscription)), step.now)
-  await sql('UPDATE @.subscriptions SET skipped = skipped + 1 WHERE number = ANY ($1)', [...step.skipped, ...suspended])
-  const letters = await oweEvent(transaction, step.event, step.failed.map(({ subscription }) => ({ subscription, dueAt: null })), step.now)
-  if (letters.size > 0) await sql('UPDATE @.deliveries SET attempts = attempts + 1 WHERE number = ANY ($1)', [...letters.values()])
-  await keepAttempts(transaction, step.failed.flatMap(({ subscription, reason }) => {
-    const delivery = letters.get(subscription)
-    return delivery === undefined ? [] : [{ delivery, attempt: { at: step.now, durationMs: 0, statusCode: null, answer: reason } }]
-  }))
-  return true
 }

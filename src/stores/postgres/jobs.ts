@@ -2,7 +2,7 @@ import type { JobEnd, JobFilter, JobRecord, Lease, ProgressReport, Settlement } 
 import { jobConditions } from '../filters.ts'
 import { toJob } from '../records.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
-import { oweJobEnds } from './deliveries.ts'
+import { oweJobEnds } from './owe.ts'
 import { numberedWhereOf } from './where.ts'
 
 export const columns = `number, operation, owner, status, attempt, failures, crashes, percent_complete, message,

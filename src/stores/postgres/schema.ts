@@ -4,6 +4,7 @@
  * Replicas of two versions run side by side while a deploy rolls: a step may only add. One that an older version cannot
  * live with raises `compatibleFrom` to its own number, and the changelog calls it breaking.
  */
+import { maxAttemptsKept } from '../records.ts'
 
 export interface Migration {
   statements: string
@@ -158,6 +159,8 @@ export const migrations: Migration[] = [{
       -- the subscription it was claimed for: an answer speaks of that one, though the delivery may be another's by then
       sent_to bigint,
       attempts int NOT NULL DEFAULT 0,
+      -- the newest of all that were made, in JSON: see records.ts
+      attempt_log text,
       created_at bigint NOT NULL,
       ended_at bigint,
       -- what is sent: an event's body, or the job's own
@@ -172,15 +175,12 @@ export const migrations: Migration[] = [{
     CREATE INDEX deliveries_worker ON @.deliveries (worker) WHERE worker IS NOT NULL;
     CREATE INDEX deliveries_ended ON @.deliveries (ended_at) WHERE ended_at IS NOT NULL;
 
-    CREATE TABLE @.delivery_attempts (
-      delivery bigint NOT NULL,
-      place bigint GENERATED ALWAYS AS IDENTITY,
-      at bigint NOT NULL,
-      duration_ms bigint NOT NULL,
-      status_code int,
-      answer text NOT NULL,
-      PRIMARY KEY (delivery, place)
-    );
+    -- A list of attempts with one more, of the newest that are kept. As text, since a receiver may answer with what jsonb cannot hold.
+    CREATE FUNCTION @.with_attempt (log text, attempt text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+      SELECT left(CASE WHEN json_array_length(log::json) < ${maxAttemptsKept} THEN log ELSE (
+        SELECT json_agg(value ORDER BY place)::text FROM json_array_elements(log::json) WITH ORDINALITY AS kept (value, place) WHERE place > 1) END, -1)
+        || ',' || substr(attempt, 2)
+    $$;
 
     -- Debts of new events, one for each operation that has subscriptions of their topic. From one operation to the next
     -- in the index: a publish costs the same with one subscription and with 100,000.

@@ -1,6 +1,6 @@
 import type { DeliveryOutcome, DeliverySettlement } from '../../work/store.ts'
-import type { Transaction } from './connection.ts'
-import { keepAttempts } from './deliveries.ts'
+import { attemptLogOf } from '../records.ts'
+import type { Row, Transaction } from './connection.ts'
 import { confirmSubscription, leaveRow, lockOperationsOf, readPlace, removeSubscription } from './subscriptions.ts'
 
 interface Sent {
@@ -10,6 +10,10 @@ interface Sent {
   /** Whom it was sent to: it may be owed to another by now. */
   sentTo: number
   job: number | null
+  /** That one took another's place and has not been answered with a yes. */
+  isUnproved: boolean
+  /** All callbacks to it have failed lately. */
+  isFailing: boolean
 }
 
 /**
@@ -27,31 +31,26 @@ export async function settleDeliveries (transaction: Transaction, settlements: D
     outcomes[index] = 'lost'
     return holds ? delivery : undefined
   })
-  const [unproved] = await Promise.all([
-    findUnproved(transaction, held.flatMap((delivery) => delivery?.sentTo ?? [])),
-    keepAttempts(transaction, settlements.flatMap(({ lease, attempt }, index) =>
-      attempt === undefined || held[index] === undefined ? [] : [{ delivery: lease.number, attempt }]))
-  ])
-  let plain: number[] = []
-  const flush = async (): Promise<void> => {
-    for (const [index, outcome] of await settlePlain(transaction, settlements, held, plain, now)) outcomes[index] = outcome
-    plain = []
-  }
+  const changesMore = held.map((delivery, index) => delivery !== undefined && saysMore(settlements[index]!, delivery))
+  let plain: Held[] = []
   for (const [index, delivery] of held.entries()) {
     if (delivery === undefined) continue
-    const { to, subscription } = settlements[index]!
-    const changesMore = subscription === 'suspended' || subscription === 'retired' ||
-      (subscription === 'confirmed' && delivery.job !== null) ||
-      (unproved.has(delivery.sentTo) && (subscription === 'confirmed' || to.status === 'dead'))
-    if (!changesMore) {
-      plain.push(index)
+    if (!changesMore[index]) {
+      plain.push({ index, delivery, settlement: settlements[index]! })
       continue
     }
-    await flush()
+    for (const [place, outcome] of await settlePlain(transaction, plain, now, false)) outcomes[place] = outcome
+    plain = []
     outcomes[index] = await settleOne(transaction, settlements[index]!, delivery, now)
   }
-  await flush()
+  for (const [place, outcome] of await settlePlain(transaction, plain, now, true)) outcomes[place] = outcome
   return outcomes
+}
+
+/** Whether an answer may change whom something is owed to. */
+function saysMore ({ to, subscription }: DeliverySettlement, { job, isUnproved }: Sent): boolean {
+  return subscription === 'suspended' || subscription === 'retired' || (subscription === 'confirmed' && job !== null) ||
+    (isUnproved && (subscription === 'confirmed' || to.status === 'dead'))
 }
 
 async function lockSent (transaction: Transaction, settlements: DeliverySettlement[]): Promise<Map<number, Sent>> {
@@ -59,62 +58,87 @@ async function lockSent (transaction: Transaction, settlements: DeliverySettleme
   const numbers = settlements.map(({ lease }) => lease.number)
   const [, rows] = await Promise.all([
     lockOperationsOf(transaction, numbers),
-    prepared('SELECT number, claim, worker, sent_to AS "sentTo", job FROM @.deliveries WHERE number = ANY ($1) ORDER BY number FOR UPDATE', numbers)
+    prepared(`
+      SELECT deliveries.number, claim, worker, sent_to AS "sentTo", deliveries.job,
+        predecessor IS NOT NULL AS "isUnproved", failing_since IS NOT NULL AS "isFailing"
+      FROM @.deliveries LEFT JOIN @.subscriptions ON subscriptions.number = sent_to
+      WHERE deliveries.number = ANY ($1) ORDER BY deliveries.number FOR UPDATE OF deliveries`, numbers)
   ])
   return new Map(rows.map((row) => [row.number as number, row as unknown as Sent]))
 }
 
-/** Those that took another's place and have not been answered with a yes. */
-async function findUnproved ({ prepared }: Transaction, subscriptions: number[]): Promise<Set<number>> {
-  const rows = await prepared('SELECT number FROM @.subscriptions WHERE number = ANY ($1) AND predecessor IS NOT NULL', subscriptions)
-  return new Set(rows.map(({ number }) => number as number))
+interface Held { index: number, delivery: Sent, settlement: DeliverySettlement }
+
+/** Settlements that say no more of a subscription than since when it has failed. @param isLast Whether the commit goes with them. */
+async function settlePlain (transaction: Transaction, held: Held[], now: number, isLast: boolean): Promise<[number, DeliveryOutcome][]> {
+  if (held.length === 0) return []
+  const { prepared } = transaction
+  const failing = held.filter(({ settlement }) => settlement.subscription === 'failing').map(({ delivery }) => delivery.sentTo)
+  const confirmed = held.filter(({ settlement, delivery }) => settlement.subscription === 'confirmed' && (delivery.isFailing || failing.includes(delivery.sentTo))).map(({ delivery }) => delivery.sentTo)
+  const delivered = held.filter(({ settlement }) => settlement.to.status === 'delivered')
+  const others = held.filter(({ settlement }) => settlement.to.status !== 'delivered')
+  if (isLast) transaction.commitWith([failing, confirmed, delivered, others].filter(({ length }) => length > 0).length)
+  const [,,, rows] = await Promise.all([
+    failing.length === 0 ? [] : prepared('UPDATE @.subscriptions SET failing_since = $2 WHERE number = ANY ($1) AND failing_since IS NULL', failing, now),
+    // Behind it, since of several answers of one moment a yes says more.
+    confirmed.length === 0 ? [] : prepared('UPDATE @.subscriptions SET failing_since = NULL WHERE number = ANY ($1) AND failing_since IS NOT NULL', confirmed),
+    delivered.length === 0 ? [] : keepDelivered(transaction, delivered, now),
+    others.length === 0 ? [] : keepOthers(transaction, others, now)
+  ])
+  const moved = new Set(rows.filter((row) => row.moved === true).map(({ number }) => number))
+  return held.map(({ index, delivery }) => [index, moved.has(delivery.number) ? 'moved' : 'kept'])
 }
 
-/** Settlements that say no more of a subscription than since when it has failed. */
-async function settlePlain ({ sql, prepared }: Transaction, settlements: DeliverySettlement[], held: (Sent | undefined)[], indexes: number[], now: number): Promise<[number, DeliveryOutcome][]> {
-  if (indexes.length === 0) return []
-  const sentToOf = (effect: string): number[] => indexes.filter((index) => settlements[index]!.subscription === effect).map((index) => held[index]!.sentTo)
-  const [failing, confirmed] = [sentToOf('failing'), sentToOf('confirmed')]
-  const effects = [
-    ...(failing.length === 0 ? [] : [sql('UPDATE @.subscriptions SET failing_since = $2 WHERE number = ANY ($1) AND failing_since IS NULL', failing, now)]),
-    // Behind it, since of several answers of one moment a yes says more.
-    ...(confirmed.length === 0 ? [] : [prepared('UPDATE @.subscriptions SET failing_since = NULL WHERE number = ANY ($1) AND failing_since IS NOT NULL', confirmed)])
-  ]
-  const settling = prepared(`
+/** Parts of an UPDATE FROM `settled`, whose `attempt` is null where none was made. The attempts stand in the row of their delivery, which changes anyway. */
+const withAttempt = `attempt_log = CASE WHEN settled.attempt IS NULL THEN attempt_log
+  WHEN attempt_log IS NULL THEN settled.attempt ELSE @.with_attempt(attempt_log, settled.attempt) END`
+
+const numbersOf = (held: Held[]): number[] => held.map(({ delivery }) => delivery.number)
+const attemptsOf = (held: Held[]): (string | null)[] => held.map(({ settlement }) => attemptOf(settlement))
+
+async function keepDelivered ({ prepared }: Transaction, held: Held[], now: number): Promise<void> {
+  await prepared(`
+    UPDATE @.deliveries SET worker = NULL, status = 'delivered', ended_at = $3, attempts = attempts + (settled.attempt IS NOT NULL)::int, ${withAttempt}
+    FROM unnest($1::bigint[], $2::text[]) AS settled (number, attempt)
+    WHERE deliveries.number = settled.number AND deliveries.number = ANY ($1)`, numbersOf(held), attemptsOf(held), now)
+}
+
+async function keepOthers ({ prepared }: Transaction, held: Held[], now: number): Promise<Row[]> {
+  return await prepared(`
     UPDATE @.deliveries SET worker = NULL,
       status = settled.to_status,
       due_at = CASE WHEN settled.to_status = 'pending' THEN settled.to_due_at END,
       ended_at = CASE WHEN settled.to_status = 'pending' THEN NULL ELSE $5::bigint END,
-      attempts = CASE WHEN settled.moved THEN 0 ELSE deliveries.attempts + settled.tries END
+      attempts = CASE WHEN settled.moved THEN 0 ELSE deliveries.attempts + (settled.attempt IS NOT NULL)::int END,
+      ${withAttempt}
     FROM (
-      SELECT number, tries, moved, CASE WHEN to_status = 'delivered' THEN 'delivered' WHEN NOT wanted THEN 'dead' WHEN moved THEN 'pending' ELSE to_status END AS to_status,
+      SELECT number, attempt, moved, CASE WHEN NOT wanted THEN 'dead' WHEN moved THEN 'pending' ELSE to_status END AS to_status,
         CASE WHEN moved THEN $5::bigint ELSE to_due_at END AS to_due_at
       FROM (
-        SELECT owed.number, asked.tries, asked.to_status, asked.to_due_at, asked.to_status <> 'delivered' AND owed.subscription <> owed.sent_to AS moved,
+        SELECT owed.number, asked.attempt, asked.to_status, asked.to_due_at, owed.subscription <> owed.sent_to AS moved,
           EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = owed.subscription AND subscriptions.status <> 'suspended') AS wanted
-        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::int[]) AS asked (number, to_status, to_due_at, tries)
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) AS asked (number, to_status, to_due_at, attempt)
           JOIN @.deliveries AS owed ON owed.number = asked.number) AS looked) AS settled
     WHERE deliveries.number = settled.number
     RETURNING deliveries.number, settled.moved AND deliveries.status = 'pending' AS moved`,
-  indexes.map((index) => settlements[index]!.lease.number),
-  indexes.map((index) => settlements[index]!.to.status),
-  indexes.map((index) => dueAtOf(settlements[index]!, now)),
-  indexes.map((index) => triesOf(settlements[index]!)),
+  numbersOf(held),
+  held.map(({ settlement }) => settlement.to.status),
+  held.map(({ settlement }) => dueAtOf(settlement, now)),
+  attemptsOf(held),
   now)
-  const [rows] = await Promise.all([settling, ...effects])
-  const moved = new Set(rows.filter((row) => row.moved === true).map(({ number }) => number))
-  return indexes.map((index) => [index, moved.has(settlements[index]!.lease.number) ? 'moved' : 'kept'])
 }
 
-const triesOf = ({ attempt }: DeliverySettlement): number => attempt === undefined ? 0 : 1
+const attemptOf = ({ attempt }: DeliverySettlement): string | null => attempt === undefined ? null : attemptLogOf(attempt)
 const dueAtOf = ({ to }: DeliverySettlement, now: number): number => to.status === 'pending' ? to.dueAt : now
 
 async function settleOne (transaction: Transaction, settlement: DeliverySettlement, { number, sentTo, job }: Sent, now: number): Promise<DeliveryOutcome> {
   const { sql, change } = transaction
   const { to, subscription: effect } = settlement
-  const tries = triesOf(settlement)
-  if (to.status === 'delivered') await sql("UPDATE @.deliveries SET worker = NULL, status = 'delivered', ended_at = $2, attempts = attempts + $3 WHERE number = $1", number, now, tries)
-  else await sql('UPDATE @.deliveries SET worker = NULL, due_at = $2, attempts = attempts + $3 WHERE number = $1', number, dueAtOf(settlement, now), tries)
+  const isDelivered = to.status === 'delivered'
+  await sql(`
+    UPDATE @.deliveries SET worker = NULL, status = CASE WHEN $3 THEN 'delivered' ELSE status END, due_at = CASE WHEN NOT $3 THEN $4::bigint END,
+      ended_at = CASE WHEN $3 THEN $5::bigint ELSE ended_at END, attempts = attempts + (settled.attempt IS NOT NULL)::int, ${withAttempt}
+    FROM (SELECT $2::text AS attempt) AS settled WHERE number = $1`, number, attemptOf(settlement), isDelivered, dueAtOf(settlement, now), now)
   if (effect === 'confirmed') {
     await confirmSubscription(transaction, sentTo)
     // Nothing more will ever be owed to the subscription of a job.

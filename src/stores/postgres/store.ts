@@ -1,10 +1,10 @@
-import type { ClaimRequest, Lease, Store, StoreHost, StoreIdentity, SubmitOutcome } from '../../work/store.ts'
+import type { ClaimRequest, DeliveryLease, FanOutOutcome, FanOutStep, Lease, Store, StoreHost, StoreIdentity, SubmitOutcome } from '../../work/store.ts'
 import { createObserver } from '../observer.ts'
 import { claimJobs, findDue } from './claim.ts'
 import { createConnection, type Connection, type Statements, type Transaction } from './connection.ts'
 import { claimDeliveries, findDueDeliveries, listDeliveries, readAttempts, redeliver, sweepDeliveries } from './deliveries.ts'
 import { importPg } from './dependencies.ts'
-import { appendEvents, fanOut, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
+import { appendEvents, findFanOuts, findSubscribers, putIntoInbox, takeInbox } from './events.ts'
 import { StoreUnavailableError } from '../../errors.ts'
 import { explain } from './errors.ts'
 import { createHandedOut, type Claimed } from './handed-out.ts'
@@ -12,6 +12,7 @@ import { endJob, findLost, listJobs, readJobs, reportProgress, settleJobs, sweep
 import { createListener, type Listener } from './listener.ts'
 import { assertMigrated, migrate } from './migrate.ts'
 import type { PostgresSettings } from './options.ts'
+import { fanOut } from './owe.ts'
 import { createQueueLimit } from './queue-limit.ts'
 import { giveBack, recoverSilent, release, type RecoveryParts } from './recovery.ts'
 import { migrations, type Migration } from './schema.ts'
@@ -253,11 +254,11 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     findSubscribers: async (fanOut, limit) => await findSubscribers(reads, fanOut, limit),
 
-    fanOut: async (step) => await write(async (transaction) => {
-      const done = await fanOut(transaction, step)
-      if (done && step.owed.length > 0) transaction.tell()
-      return done
-    }),
+    async fanOut (step) {
+      const make = (given: FanOutStep): Promise<FanOutOutcome> => write((transaction) => fanOut(transaction, given, worker))
+      const claiming = step.begin === undefined ? undefined : heldDeliveries.claimAlong(() => make(step), ({ begun }) => begun.map(claimOf))
+      return await (claiming ?? make({ ...step, begin: undefined }))
+    },
 
     async claimDeliveries (request) {
       const free = async (known: Claimed[]): Promise<void> => {
@@ -267,14 +268,14 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         const { found, nextDueAt } = await findDueDeliveries(reads, request)
         if (!found) return { deliveries: [], nextDueAt }
         return { deliveries: await write((transaction) => claimDeliveries(transaction, request, worker)), nextDueAt }
-      }, ({ deliveries }) => deliveries.map(({ number, claim }) => ({ number, fence: claim })))
+      }, ({ deliveries }) => deliveries.map(claimOf))
     },
 
     settleDeliveries: async (settlements) => {
       const { host: { clock } } = now()
       if (settlements.length === 0) return []
       const outcomes = await write((transaction) => settleDeliveries(transaction, settlements, clock.now(), worker))
-      heldDeliveries.letGo(settlements.map(({ lease }) => ({ number: lease.number, fence: lease.claim })))
+      heldDeliveries.letGo(settlements.map(({ lease }) => claimOf(lease)))
       return outcomes
     },
 
@@ -294,3 +295,4 @@ const showMs = 1000
 
 const begunOf = (outcome: SubmitOutcome): Claimed[] => outcome.outcome === 'accepted' && outcome.job.status === 'running' ? [fenceOf(outcome.job)] : []
 const fenceOf = ({ number, attempt }: Lease): Claimed => ({ number, fence: attempt })
+const claimOf = ({ number, claim }: DeliveryLease): Claimed => ({ number, fence: claim })

@@ -168,8 +168,9 @@ async function lastEvent ({ sql }: Statements): Promise<number> {
  * since this URL has not been tried. An event that several are owed is so once, and is no dead letter if one may yet be sent.
  */
 async function takeOver (transaction: Transaction, from: number[], to: number, now: number): Promise<void> {
-  await dropDeliveries(transaction, `subscription = $1 AND status = 'dead' AND event IN (
-    SELECT event FROM @.deliveries WHERE subscription = ANY ($2) AND status = 'pending')`, to, from)
+  await transaction.sql(`
+    DELETE FROM @.deliveries WHERE subscription = $1 AND status = 'dead' AND event IN (
+      SELECT event FROM @.deliveries WHERE subscription = ANY ($2) AND status = 'pending')`, to, from)
   for (const status of ['pending', 'dead']) {
     await transaction.sql(`
       UPDATE @.deliveries SET subscription = successor.number, subscription_created_at = successor.created_at,
@@ -188,14 +189,8 @@ async function takeOver (transaction: Transaction, from: number[], to: number, n
     WHERE operation = (SELECT operation FROM @.subscriptions WHERE number = $1::bigint)`, to)
 }
 
-async function dropOwed (transaction: Transaction, subscriptions: number[]): Promise<void> {
-  await dropDeliveries(transaction, "subscription = ANY ($1) AND status = 'pending'", subscriptions)
-}
-
-async function dropDeliveries ({ sql }: Statements, condition: string, ...values: unknown[]): Promise<void> {
-  await sql(`
-    WITH dropped AS (DELETE FROM @.deliveries WHERE ${condition} RETURNING number)
-    DELETE FROM @.delivery_attempts WHERE delivery IN (SELECT number FROM dropped)`, ...values)
+async function dropOwed ({ sql }: Transaction, subscriptions: number[]): Promise<void> {
+  await sql("DELETE FROM @.deliveries WHERE subscription = ANY ($1) AND status = 'pending'", subscriptions)
 }
 
 /** The one that took its place, if any, has the one before it behind it. */

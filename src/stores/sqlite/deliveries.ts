@@ -1,58 +1,10 @@
 import type {
-  Callback, ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord,
-  DeliverySettlement, FanOutStep
+  ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord, DeliverySettlement
 } from '../../work/store.ts'
 import { deliveryConditions, whereOf } from '../filters.ts'
-import { toAttempt, toDelivery } from '../records.ts'
+import { attemptLogOf, maxAttemptsKept, toAttempts, toDelivery } from '../records.ts'
 import type { Transaction } from './connection.ts'
 import { confirmSubscription, leaveRow, readPlace, removeSubscription } from './subscriptions.ts'
-
-export function fanOut (transaction: Transaction, step: FanOutStep): boolean {
-  const { sql } = transaction
-  const here = [step.event, step.operation, step.from, step.round]
-  const { changes } = step.to === null
-    ? sql('DELETE FROM fan_outs WHERE event = ? AND operation = ? AND cursor = ? AND round = ?').run(...here)
-    : sql('UPDATE fan_outs SET cursor = ? WHERE event = ? AND operation = ? AND cursor = ? AND round = ?').run(step.to, ...here)
-  if (changes === 0) return false
-  const skip = (subscription: number): unknown => sql('UPDATE subscriptions SET skipped = skipped + 1 WHERE number = ?').run(subscription)
-  for (const { subscription, dueAt } of step.owed) {
-    const delivery = owe(transaction, { subscription, event: step.event, now: step.now, dueAt })
-    // It may have been suspended since it was looked at.
-    if (delivery === undefined && readPlace(transaction, subscription).status === 'suspended') skip(subscription)
-  }
-  for (const subscription of step.skipped) skip(subscription)
-  for (const { subscription, reason } of step.failed) {
-    const delivery = owe(transaction, { subscription, event: step.event, now: step.now, dueAt: null })
-    if (delivery !== undefined) countAttempt(transaction, delivery, { at: step.now, durationMs: 0, statusCode: null, answer: reason })
-  }
-  return true
-}
-
-interface Owed { subscription: number, event?: number, job?: number, body?: string, now: number, dueAt: number | null }
-
-/**
- * A delivery for a subscription that is still there, dead from the start where `dueAt` is null; else for one that is not
- * suspended. An event is owed once: `undefined` when it was, to this or to another version of its workflow, since a save
- * may come in the midst of a fan-out.
- */
-function owe ({ sql }: Transaction, { subscription, event, job, body, now, dueAt }: Owed): number | undefined {
-  const { changes, lastInsertRowid } = sql(`
-    INSERT OR IGNORE INTO deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, ended_at, created_at, event, job, body)
-    SELECT operation, owner, number, created_at, url_hint, host, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM subscriptions
-    WHERE number = ?1 AND (?3 IS NULL OR (status <> 'suspended' AND (?6 IS NULL OR versionless_digest IS NULL OR NOT EXISTS (
-      SELECT 1 FROM subscriptions AS versions JOIN deliveries ON deliveries.event = ?6 AND deliveries.subscription = versions.number
-      WHERE versions.versionless_digest = subscriptions.versionless_digest AND versions.operation = subscriptions.operation
-        AND versions.owner = subscriptions.owner AND versions.number <> ?1 AND deliveries.status <> 'dead'))))`
-  ).run(subscription, dueAt === null ? 'dead' : 'pending', dueAt, dueAt === null ? now : null, now, event ?? null, job ?? null, body ?? null)
-  return changes === 0 ? undefined : Number(lastInsertRowid)
-}
-
-/** The end of a job is owed to its subscription. A suspended one gets a dead letter, which can be sent when it is resumed. */
-export function oweJobEnd (transaction: Transaction, job: number, { body, dueAt }: Callback, now: number): void {
-  const subscription = transaction.sql('SELECT number, status FROM subscriptions WHERE job = ?').get(job)
-  if (subscription === undefined) return
-  owe(transaction, { subscription: subscription.number as number, job, body, now, dueAt: subscription.status === 'active' ? dueAt : null })
-}
 
 /** Part of a WHERE, for two lists as JSON. */
 const claimable = 'operation IN (SELECT value FROM json_each(?)) AND host NOT IN (SELECT value FROM json_each(?))'
@@ -137,6 +89,10 @@ export function claimDeliveries (transaction: Transaction, request: DeliveryClai
   })
 }
 
+/** Part of an UPDATE, whose first value is the attempt. It stands in the row of its delivery, which changes anyway. */
+const withAttempt = `attempts = attempts + 1, attempt_log = CASE WHEN attempt_log IS NULL THEN ?1 ELSE
+  json_insert(iif(json_array_length(attempt_log) < ${maxAttemptsKept}, attempt_log, json_remove(attempt_log, '$[0]')), '$[#]', json_extract(?1, '$[0]')) END`
+
 /**
  * Most answers are a yes of somebody who said nothing else before: nothing changes but the delivery itself. Says whether
  * this was one; it is settled then.
@@ -144,12 +100,11 @@ export function claimDeliveries (transaction: Transaction, request: DeliveryClai
 function settleYes (transaction: Transaction, { lease, attempt, to, subscription: effect }: DeliverySettlement, now: number, worker: string): boolean {
   if (to.status !== 'delivered' || effect !== 'confirmed' || attempt === undefined) return false
   const { changes } = transaction.sql(`
-    UPDATE deliveries SET worker = NULL, status = 'delivered', ended_at = ?, attempts = attempts + 1 WHERE number = ? AND claim = ? AND worker = ? AND job IS NULL
+    UPDATE deliveries SET worker = NULL, status = 'delivered', ended_at = ?2, ${withAttempt}
+    WHERE number = ?3 AND claim = ?4 AND worker = ?5 AND job IS NULL
       AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE subscriptions.number = sent_to AND (failing_since IS NOT NULL OR predecessor IS NOT NULL))`
-  ).run(now, lease.number, lease.claim, worker)
-  if (changes === 0) return false
-  keepAttempt(transaction, lease.number, attempt)
-  return true
+  ).run(attemptLogOf(attempt), now, lease.number, lease.claim, worker)
+  return changes === 1
 }
 
 export function settleDelivery (transaction: Transaction, settlement: DeliverySettlement, now: number, worker: string): DeliveryOutcome {
@@ -194,13 +149,8 @@ function giveUp (transaction: Transaction, subscription: number, effect: 'suspen
   else sql('DELETE FROM subscriptions WHERE number = ?').run(subscription)
 }
 
-function keepAttempt ({ sql }: Transaction, delivery: number, { at, durationMs, statusCode, answer }: DeliveryAttempt): void {
-  sql('INSERT INTO delivery_attempts (delivery, at, duration_ms, status_code, answer) VALUES (?, ?, ?, ?, ?)').run(delivery, at, Math.round(durationMs), statusCode, answer)
-}
-
-function countAttempt (transaction: Transaction, delivery: number, attempt: DeliveryAttempt): void {
-  keepAttempt(transaction, delivery, attempt)
-  transaction.sql('UPDATE deliveries SET attempts = attempts + 1 WHERE number = ?').run(delivery)
+function countAttempt ({ sql }: Transaction, delivery: number, attempt: DeliveryAttempt): void {
+  sql(`UPDATE deliveries SET ${withAttempt} WHERE number = ?2`).run(attemptLogOf(attempt), delivery)
 }
 
 export function listDeliveries ({ sql }: Transaction, filter: DeliveryFilter): DeliveryRecord[] {
@@ -209,8 +159,8 @@ export function listDeliveries ({ sql }: Transaction, filter: DeliveryFilter): D
 }
 
 export function readAttempts ({ sql }: Transaction, delivery: number): DeliveryAttempt[] | undefined {
-  if (sql('SELECT 1 FROM deliveries WHERE number = ?').get(delivery) === undefined) return undefined
-  return sql('SELECT * FROM delivery_attempts WHERE delivery = ? ORDER BY rowid').all(delivery).map(toAttempt)
+  const row = sql('SELECT attempt_log FROM deliveries WHERE number = ?').get(delivery)
+  return row === undefined ? undefined : toAttempts(row.attempt_log)
 }
 
 export function redeliver ({ sql }: Transaction, filter: Omit<DeliveryFilter, 'status'> & { number?: number | undefined }, now: number): number {
@@ -229,10 +179,5 @@ export function releaseDeliveries ({ sql }: Transaction, worker: string): number
 }
 
 export function sweepDeliveries ({ sql }: Transaction, endedBefore: number, limit: number): number {
-  const ended = sql('SELECT number FROM deliveries WHERE ended_at < ? ORDER BY ended_at LIMIT ?').all(endedBefore, limit)
-  for (const { number } of ended) {
-    sql('DELETE FROM delivery_attempts WHERE delivery = ?').run(number!)
-    sql('DELETE FROM deliveries WHERE number = ?').run(number!)
-  }
-  return ended.length
+  return Number(sql('DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries WHERE ended_at < ? ORDER BY ended_at LIMIT ?)').run(endedBefore, limit).changes)
 }

@@ -4,7 +4,8 @@ import type {
 import { jobConditions, whereOf } from '../filters.ts'
 import { toJob } from '../records.ts'
 import type { Transaction } from './connection.ts'
-import { oweJobEnd, releaseDeliveries } from './deliveries.ts'
+import { releaseDeliveries } from './deliveries.ts'
+import { oweJobEnd } from './owe.ts'
 import { insertSubscription, renewJobSubscription } from './subscriptions.ts'
 
 const columns = `jobs.number, operation, owner, status, attempt, failures, crashes, percent_complete, message,

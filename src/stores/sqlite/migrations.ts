@@ -145,6 +145,8 @@ const migrations = [`
     -- the subscription it was claimed for: an answer speaks of that one, though the delivery may be another's by then
     sent_to INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0,
+    -- the newest of all that were made, in JSON: see records.ts
+    attempt_log TEXT,
     created_at INTEGER NOT NULL,
     ended_at INTEGER,
     -- what is sent: an event's body, or the job's own
@@ -158,15 +160,6 @@ const migrations = [`
   CREATE INDEX deliveries_subscription ON deliveries (subscription, status);
   CREATE INDEX deliveries_worker ON deliveries (worker) WHERE worker IS NOT NULL;
   CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE ended_at IS NOT NULL;
-
-  CREATE TABLE delivery_attempts (
-    delivery INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    duration_ms INTEGER NOT NULL,
-    status_code INTEGER,
-    answer TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX delivery_attempts_delivery ON delivery_attempts (delivery);
 `]
 
 /**

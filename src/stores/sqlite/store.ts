@@ -8,10 +8,11 @@ import {
   reportProgress, settleJob, submitJob, sweepJobs
 } from './jobs.ts'
 import {
-  claimDeliveries, fanOut, findDueDeliveries, listDeliveries, nextDeliveryDueAt, readAttempts, redeliver, settleDelivery, sweepDeliveries
+  claimDeliveries, findDueDeliveries, listDeliveries, nextDeliveryDueAt, readAttempts, redeliver, settleDelivery, sweepDeliveries
 } from './deliveries.ts'
 import { appendEvent, findFanOuts, findSubscribers } from './events.ts'
 import { makeKeyFile, readKeyFile } from './key-file.ts'
+import { fanOut } from './owe.ts'
 import { createRecordCache } from './record-cache.ts'
 import { listSubscriptions, readSubscription, removeSubscription, resumeSubscription, subscribe } from './subscriptions.ts'
 import { readLog, sweepEvents } from './topic-log.ts'
@@ -298,7 +299,11 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
 
     findFanOuts: (request) => connection.read((transaction) => findFanOuts(transaction, request)),
     findSubscribers: (fanOut, limit) => connection.read((transaction) => findSubscribers(transaction, fanOut, limit)),
-    fanOut: (step) => write((transaction) => fanOut(transaction, step)),
+
+    fanOut: (step) => write((transaction) => {
+      if (step.begin !== undefined) keepWorker(transaction, worker)
+      return fanOut(transaction, step, worker)
+    }),
 
     async claimDeliveries (request) {
       const idle = await connection.read((transaction) =>

@@ -118,8 +118,10 @@ export function renewJobSubscription (transaction: Transaction, job: number, sub
 function takeOver (transaction: Transaction, from: number[], to: number, now: number): void {
   const { sql } = transaction
   const past = JSON.stringify(from)
-  dropDeliveries(transaction, `subscription = ?1 AND status = 'dead' AND event IN (
-    SELECT event FROM deliveries WHERE subscription IN (SELECT value FROM json_each(?2)) AND status = 'pending')`, [to, past])
+  sql(`
+    DELETE FROM deliveries WHERE subscription = ?1 AND status = 'dead' AND event IN (
+      SELECT event FROM deliveries WHERE subscription IN (SELECT value FROM json_each(?2)) AND status = 'pending')`
+  ).run(to, past)
   const move = sql(`
     UPDATE OR IGNORE deliveries SET subscription = ?1,
       (subscription_created_at, host, url_hint) = (SELECT created_at, host, url_hint FROM subscriptions WHERE number = ?1),
@@ -132,13 +134,8 @@ function takeOver (transaction: Transaction, from: number[], to: number, now: nu
   sql('UPDATE fan_outs SET cursor = min(cursor, ?1 - 1), round = round + 1 WHERE operation = (SELECT operation FROM subscriptions WHERE number = ?1)').run(to)
 }
 
-function dropOwed (transaction: Transaction, subscriptions: number[]): void {
-  dropDeliveries(transaction, "subscription IN (SELECT value FROM json_each(?)) AND status = 'pending'", [JSON.stringify(subscriptions)])
-}
-
-function dropDeliveries ({ sql }: Transaction, condition: string, values: SQLInputValue[]): void {
-  sql(`DELETE FROM delivery_attempts WHERE delivery IN (SELECT number FROM deliveries WHERE ${condition})`).run(...values)
-  sql(`DELETE FROM deliveries WHERE ${condition}`).run(...values)
+function dropOwed ({ sql }: Transaction, subscriptions: number[]): void {
+  sql("DELETE FROM deliveries WHERE subscription IN (SELECT value FROM json_each(?)) AND status = 'pending'").run(JSON.stringify(subscriptions))
 }
 
 /** The one that took its place, if any, has the one before it behind it. */

@@ -156,6 +156,18 @@ export const deliverCases = [
     assert.equal((await getSubscription(store, { number: owed!.subscription })).failingSince, null)
   }),
 
+  alone('of many attempts at least the newest hundred are kept', async ({ open }) => {
+    const { store } = await open()
+    const [owed] = await oweAt(store, start)
+    for (let at = 0; at < 103; at++) {
+      await answer(store, await claimDelivery(store), 'again', { attempt: { at, durationMs: 1, statusCode: null, answer: `"${at}", é\n` }, to: { status: 'pending', dueAt: start } })
+    }
+    const attempts = (await store.getAttempts(owed!.number))!.slice(-100)
+    assert.deepEqual(attempts.map(({ at }) => at), Array.from({ length: 100 }, (_, index) => index + 3))
+    assert.equal(attempts.at(-1)!.answer, '"102", é\n')
+    assert.equal((await listOne(store, owed!.number)).attempts, 103)
+  }),
+
   alone('one that is given back without an attempt is as it was', async ({ open }) => {
     const { store } = await open()
     const [owed] = await oweAt(store, start)

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import type { Subscriber } from '../../work/store.ts'
-import { alone, canceled, numbersOf, plenty, start, together } from './bench.ts'
+import type { DeliveryRoom, Subscriber } from '../../work/store.ts'
+import { alone, canceled, leaseMs, numbersOf, plenty, start, together } from './bench.ts'
 import {
-  answer, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findAllOf, findFanOut, findFanOuts, getSubscription, publishAndOwe, publishOne, statusesOf,
-  step, subscribe
+  answer, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findAllOf, findFanOut, findFanOuts, getSubscription, hintOf, hostOf, operation, publishAndOwe,
+  publishOne, save, statusesOf, step, subscribe, urlBytes
 } from './webhook-bench.ts'
 
 const many = (count: number): { url: string }[] => Array.from({ length: count }, (_, index) => ({ url: `u${index}` }))
+
+const room = (given: Partial<DeliveryRoom> = {}): DeliveryRoom => ({ exceptHosts: [], limit: plenty, ...given })
 
 export const fanOutCases = [
   alone('an event may be owed to subscriptions that were made before it, of its topic and of the operation alone', async ({ open }) => {
@@ -68,13 +70,13 @@ export const fanOutCases = [
     const { store } = await open()
     const [first, second] = await subscribe(store, ...many(2))
     const event = await publishOne(store)
-    assert.equal(await store.fanOut(step(event, { from: first!.number, owed: [second!], skipped: [second!.number] })), false)
-    assert.equal(await store.fanOut(step(event, { to: first!.number, owed: [first!] })), true)
-    assert.equal(await store.fanOut(step(event, { to: first!.number, owed: [first!, second!] })), false)
-    assert.equal(await store.fanOut(step(event, { from: first!.number })), true)
-    assert.equal(await store.fanOut(step(event, { from: first!.number, owed: [second!] })), false)
-    assert.equal(await store.fanOut(step(event + 1, { owed: [second!] })), false)
-    assert.equal(await store.fanOut(step(event, { operation: 'OnCake', owed: [second!] })), false)
+    assert.equal((await store.fanOut(step(event, { from: first!.number, owed: [second!], skipped: [second!.number] }))).done, false)
+    assert.equal((await store.fanOut(step(event, { to: first!.number, owed: [first!] }))).done, true)
+    assert.equal((await store.fanOut(step(event, { to: first!.number, owed: [first!, second!] }))).done, false)
+    assert.equal((await store.fanOut(step(event, { from: first!.number }))).done, true)
+    assert.equal((await store.fanOut(step(event, { from: first!.number, owed: [second!] }))).done, false)
+    assert.equal((await store.fanOut(step(event + 1, { owed: [second!] }))).done, false)
+    assert.equal((await store.fanOut(step(event, { operation: 'OnCake', owed: [second!] }))).done, false)
     assert.deepEqual(await debtsOf(store), [['pending', event, first!.number]])
     assert.equal((await getSubscription(store, second!)).skipped, 0)
   }),
@@ -91,7 +93,7 @@ export const fanOutCases = [
         if (fanOut === undefined) return
         const found = await instance.store.findSubscribers(fanOut, 2)
         const to = found.length < 2 ? null : found.at(-1)!.number
-        if (await instance.store.fanOut(step(fanOut.event, { from: fanOut.cursor, round: fanOut.round, to, owed: found }))) done++
+        if ((await instance.store.fanOut(step(fanOut.event, { from: fanOut.cursor, round: fanOut.round, to, owed: found }))).done) done++
       }
     }))
     assert.equal(done, 8)
@@ -174,5 +176,89 @@ export const fanOutCases = [
     assert.deepEqual(await statusesOf(store, gone!, suspended!), [undefined, 'suspended'])
     assert.deepEqual((await debtsOf(store)).filter(([, number]) => number === event), [['pending', event, active!.number]])
     assert.equal((await getSubscription(store, suspended!)).skipped, 1)
+  }),
+
+  alone('what begins with a step is as if it had been claimed; a store may leave it to a claim', async ({ open }) => {
+    const { store } = await open()
+    const [first] = await subscribe(store, { url: 'a', owner: 'ben', createdAt: start - 5 })
+    const event = await publishOne(store, { body: '{"n":1}' })
+    const { done, begun } = await store.fanOut(step(event, { owed: [first!], begin: room() }))
+    assert.equal(done, true)
+    const claimed = [...begun, ...await claimDeliveries(store)]
+    assert.deepEqual(claimed.map(({ claim, number, ...rest }) => rest), [{
+      operation,
+      owner: 'ben',
+      subscription: first!.number,
+      subscriptionCreatedAt: start - 5,
+      urlHint: hintOf('a'),
+      status: 'pending',
+      attempts: 0,
+      createdAt: start,
+      dueAt: null,
+      endedAt: null,
+      event,
+      job: null,
+      sealedUrl: urlBytes('a'),
+      body: '{"n":1}',
+      failingSince: null
+    }])
+    assert.deepEqual((await store.listDeliveries({ limit: plenty })).map(({ number, dueAt }) => [number, dueAt]), [[claimed[0]!.number, null]])
+    assert.equal(await answer(store, claimed[0]!, 'again'), 'kept')
+    const again = await claimDelivery(store, { now: start + 5000 })
+    assert.ok(again.number === claimed[0]!.number && again.claim > claimed[0]!.claim)
+    assert.equal(await answer(store, claimed[0]!, 'delivered'), 'lost')
+    assert.equal(await answer(store, again, 'delivered'), 'kept')
+  }),
+
+  alone('nothing begins that is not due, nor to a host that is closed, nor more than there is room for', async ({ open }) => {
+    const { store } = await open()
+    const [late, closed, ...others] = await subscribe(store, ...many(5))
+    const event = await publishOne(store)
+    const owed = [{ subscription: late!.number, dueAt: start + 1 }, ...[closed!, ...others].map(({ number }) => ({ subscription: number, dueAt: start }))]
+    const { begun } = await store.fanOut({ ...step(event), owed, begin: room({ exceptHosts: [hostOf('u1')], limit: 2 }) })
+    const places = begun.map(({ subscription }) => subscription)
+    assert.deepEqual(places, numbersOf(others).slice(0, places.length))
+    assert.ok(places.length <= 2)
+    assert.deepEqual((await claimDeliveries(store, { now: start + 1 })).map(({ subscription }) => subscription), [closed!, ...others, late!].map(({ number }) => number).filter((number) => !places.includes(number)))
+  }),
+
+  alone('a step that is not done begins nothing, and nobody begins who is suspended, forgotten or was owed it already', async ({ open }) => {
+    const { store } = await open()
+    const [suspended, gone, known, active] = await subscribe(store, ...many(4))
+    await publishAndOwe(store)
+    for (const delivery of await claimDeliveries(store)) await answer(store, delivery, delivery.subscription === suspended!.number ? 'suspended' : 'delivered')
+    await store.unsubscribe(gone!.number, canceled())
+    const event = await publishOne(store)
+    await store.fanOut(step(event, { to: 1, owed: [known!] }))
+    assert.deepEqual(await store.fanOut(step(event, { owed: [active!], begin: room() })), { done: false, begun: [] })
+    const { done, begun } = await store.fanOut(step(event, { from: 1, owed: [suspended!, gone!, known!, active!], begin: room() }))
+    assert.equal(done, true)
+    assert.ok(begun.every(({ subscription }) => subscription === active!.number))
+    assert.equal((await getSubscription(store, suspended!)).skipped, 1)
+    const rest = await claimDeliveries(store)
+    assert.deepEqual([...begun, ...rest].map(({ subscription }) => subscription).sort((a, b) => a - b), numbersOf([known!, active!]))
+  }),
+
+  alone('of two versions of a workflow one is owed an event, also within a step', async ({ open }) => {
+    const { store } = await open()
+    const versions = await save(store, 'v1', 'v2')
+    const event = await publishOne(store)
+    const { begun } = await store.fanOut(step(event, { owed: [versions[1]!, versions[0]!], begin: room() }))
+    assert.deepEqual([...begun, ...await claimDeliveries(store)].map(({ subscription }) => subscription), [versions[1]!.number])
+  }),
+
+  together('what a worker began with a step that vanished is due again', async ({ open, clock }) => {
+    const worker = await open()
+    const other = await open()
+    const [first] = await subscribe(worker.store, { url: 'a' })
+    const event = await publishOne(worker.store)
+    const { begun } = await worker.store.fanOut(step(event, { owed: [first!], begin: room() }))
+    await other.store.recover()
+    await clock.advance(leaseMs)
+    await other.store.recover()
+    const again = await claimDelivery(other.store)
+    assert.equal(again.subscription, first!.number)
+    for (const delivery of begun) assert.equal(await answer(worker.store, delivery, 'delivered'), 'lost')
+    assert.equal(await answer(other.store, again, 'delivered'), 'kept')
   })
 ]

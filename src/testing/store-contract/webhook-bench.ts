@@ -102,7 +102,7 @@ export async function fanOutStep (store: Store, event: number, { of = operation,
   const fanOut = await findFanOut(store, event, of)
   const found = await store.findSubscribers(fanOut, limit)
   const wanting = found.map((subscriber) => [subscriber, ...subscriber.behind].find(wants)).filter((one) => one !== undefined)
-  return await store.fanOut(step(event, {
+  const { done } = await store.fanOut(step(event, {
     operation: of,
     from: fanOut.cursor,
     round: fanOut.round,
@@ -111,6 +111,7 @@ export async function fanOutStep (store: Store, event: number, { of = operation,
     skipped: wanting.filter(({ status }) => status === 'suspended').map(({ number }) => number),
     now
   }))
+  return done
 }
 
 /** Publishes an event and owes it to all subscribers, of whatever operation, that want it. */
