@@ -121,10 +121,12 @@ async function drainByHand (bench: Bench): Promise<Line[]> {
 
 async function callbacksByHand (bench: Bench): Promise<Line[]> {
   const { url, newSchema } = await bench.postgres()
-  const { embedded, postgres, undici, rateOf, stop } = await startCallbacks(bench, bench.sized(10_000, 100))
-  const [sqlite, shared] = [await startSubject('by-hand.ts', { file: bench.path('hand.db') }), await startSubject('by-hand.ts', { url, schema: newSchema() })]
+  const { urls, embedded, postgres, undici, rateOf, stop } = await startCallbacks(bench, bench.sized(10_000, 100))
+  const sqlite = await startSubject('by-hand-callbacks.ts', { file: bench.path('hand.db') })
+  const shared = await startSubject('by-hand-callbacks.ts', { url, schema: newSchema() })
   try {
-    const callBackBy = (subject: Subject) => () => rateOf((urls) => subject.call('callBack', urls, concurrency))
+    await Promise.all([sqlite, shared].map((subject) => subject.call('subscribe', urls)))
+    const callBackBy = (subject: Subject) => () => rateOf(() => subject.call('publish', concurrency))
     const values = await interleave(bench.rounds, {
       embedded,
       'by hand on SQLite': callBackBy(sqlite),

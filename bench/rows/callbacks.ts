@@ -12,8 +12,9 @@ export interface CallbackMeasures {
   embedded (): Promise<number>
   postgres (): Promise<number>
   undici (): Promise<number>
-  /** Of another way to call all of `urls` back. */
-  rateOf (begin: (urls: string[]) => Promise<unknown>): Promise<number>
+  urls: string[]
+  /** Of another way to call all of them back. */
+  rateOf (begin: () => Promise<unknown>): Promise<number>
   stop (): Promise<void>
 }
 
@@ -36,11 +37,12 @@ export async function startCallbacks ({ path, postgres }: Bench, count: number):
   const rateOf: CallbackMeasures['rateOf'] = async (begin) => {
     const all = receiver.call('expect', count)
     const began = performance.now()
-    await begin(urls)
+    await begin()
     await all
     return count / (performance.now() - began) * 1000
   }
   return {
+    urls,
     embedded: () => rateOf(() => embedded.call('publish')),
     postgres: () => rateOf(() => shared.call('publish')),
     undici: () => rateOf(() => undici.call('post', urls, concurrency)),

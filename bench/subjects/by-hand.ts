@@ -9,7 +9,6 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import pg from 'pg'
 import { Type } from 'typebox'
-import { Agent } from 'undici'
 import { createBatcher } from '../../src/work/batch.ts'
 import { newOrder, orderSchema, type Order } from './order.ts'
 import { serve } from './subject.ts'
@@ -21,8 +20,6 @@ interface Tables {
   /** Marks orders as running. */
   takeOrders (limit: number): Promise<{ number: number, input: string }[]>
   endOrders (numbers: number[]): Promise<unknown>
-  addCallbacks (urls: string[]): Promise<number[]>
-  endCallbacks (numbers: number[]): Promise<unknown>
   /** The newest number of a log. */
   lastEvents (asked: number[]): Promise<number[]>
   close (): unknown
@@ -31,7 +28,6 @@ interface Tables {
 const schema = `
   CREATE TABLE orders (number INTEGER PRIMARY KEY, status TEXT NOT NULL, input TEXT NOT NULL, result TEXT);
   CREATE INDEX queued ON orders (number) WHERE status = 'queued';
-  CREATE TABLE callbacks (number INTEGER PRIMARY KEY, status TEXT NOT NULL, url TEXT NOT NULL);
   CREATE TABLE events (number INTEGER PRIMARY KEY)`
 
 function openSqlite (file: string): Tables {
@@ -42,8 +38,6 @@ function openSqlite (file: string): Tables {
     take: database.prepare("UPDATE orders SET status = 'running' WHERE number IN (SELECT number FROM orders WHERE status = 'queued' ORDER BY number LIMIT ?) RETURNING number, input"),
     find: database.prepare('SELECT status, result FROM orders WHERE number = ?'),
     end: database.prepare("UPDATE orders SET status = 'succeeded', result = '{\"ok\":true}' WHERE number = ?"),
-    addCallback: database.prepare("INSERT INTO callbacks (status, url) VALUES ('pending', ?)"),
-    endCallback: database.prepare("UPDATE callbacks SET status = 'delivered' WHERE number = ?"),
     last: database.prepare('SELECT max(number) AS last FROM events')
   }
   const write = async <T>(work: () => T): Promise<T> => {
@@ -52,15 +46,13 @@ function openSqlite (file: string): Tables {
     database.exec('COMMIT')
     return result
   }
-  const all = (statement: 'addOrder' | 'end' | 'addCallback' | 'endCallback', values: (string | number)[]): Promise<number[]> =>
+  const all = (statement: 'addOrder' | 'end', values: (string | number)[]): Promise<number[]> =>
     write(() => values.map((value) => Number(statements[statement].run(value).lastInsertRowid)))
   return {
     addOrders: (inputs) => all('addOrder', inputs),
     findOrders: async (numbers) => numbers.map((number) => statements.find.get(number) as { status: string, result: string | null }),
     takeOrders: (limit) => write(() => statements.take.all(limit) as { number: number, input: string }[]),
     endOrders: (numbers) => all('end', numbers),
-    addCallbacks: (urls) => all('addCallback', urls),
-    endCallbacks: (numbers) => all('endCallback', numbers),
     async lastEvents (asked) {
       const last = statements.last.get()!.last as number
       return asked.map(() => last)
@@ -79,8 +71,6 @@ async function openPostgres (url: string, name: string): Promise<Tables> {
     findOrders: () => { throw new Error('not measured') },
     takeOrders: (limit) => ask('take', "UPDATE orders SET status = 'running' WHERE number IN (SELECT number FROM orders WHERE status = 'queued' ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING number, input", limit),
     endOrders: (ended) => ask('end', "UPDATE orders SET status = 'succeeded', result = '{\"ok\":true}' WHERE number = ANY ($1::bigint[])", ended),
-    addCallbacks: (urls) => numbers('add callbacks', "INSERT INTO callbacks (status, url) SELECT 'pending', unnest($1::text[]) RETURNING number", urls),
-    endCallbacks: (ended) => ask('end callbacks', "UPDATE callbacks SET status = 'delivered' WHERE number = ANY ($1::bigint[])", ended),
     lastEvents: () => { throw new Error('not measured') },
     close: () => pool.end()
   }
@@ -144,31 +134,6 @@ await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url
             await tables.endOrders(taken.map(({ number }) => number))
           }
         }))
-      },
-      /** Recorded before they are sent, 500 at a time, and afterwards, as many as are answered meanwhile. */
-      async callBack (urls: string[], concurrency: number) {
-        const agent = new Agent({ connections: 64, pipelining: 1 })
-        const end = createBatcher(async (numbers: number[]) => {
-          await tables.endCallbacks(numbers)
-          return numbers
-        })
-        const body = JSON.stringify({ sensor: 'oven 1', celsius: 181, note: 'x'.repeat(40) })
-        const pending: { number: number, url: string }[] = []
-        for (let from = 0; from < urls.length; from += 500) {
-          const some = urls.slice(from, from + 500)
-          for (const [index, number] of (await tables.addCallbacks(some)).entries()) pending.push({ number, url: some[index]! })
-        }
-        let next = 0
-        await Promise.all(Array.from({ length: concurrency }, async () => {
-          while (next < pending.length) {
-            const { number, url } = pending[next++]!
-            const { origin, pathname } = new URL(url)
-            const answer = await agent.request({ origin, path: pathname, method: 'POST', headers: { 'content-type': 'application/json' }, body })
-            await answer.body.dump()
-            await end(number)
-          }
-        }))
-        await agent.close()
       }
     }
   }
