@@ -41,6 +41,21 @@ test('what is asked in another turn goes by itself', async (t) => {
   t.same(batches, [[1], [2]])
 })
 
+test('of two turns what is asked in the one and in the next goes together, and nothing more is waited for', async (t) => {
+  const batches: number[][] = []
+  const ask = createBatcher(async (items: number[]) => {
+    batches.push(items)
+    return items
+  }, { turns: 2 })
+  const answers = [ask(1)]
+  await turn()
+  answers.push(ask(2))
+  await turn()
+  answers.push(ask(3))
+  t.same(await Promise.all(answers), [1, 2, 3])
+  t.same(batches, [[1, 2], [3]])
+})
+
 test('a batch that is under way holds up none that follow', async (t) => {
   const gate = createLatch<number[]>()
   let calls = 0
