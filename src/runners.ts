@@ -71,7 +71,8 @@ export function createRunners ({ options, store, clock, log, registry, sealer, i
     onEnd (number) {
       onJobEnd(number)
       deliveries.wake()
-    }
+    },
+    onRecover: deliveries.wake
   })
   return {
     jobs,

@@ -52,6 +52,10 @@ export function toSubscription (row: Row): SubscriptionRecord {
   }
 }
 
+/** What `toDelivery` takes. Not all that a delivery has: its attempts may be long. */
+export const deliveryColumns = ['number', 'operation', 'owner', 'subscription', 'subscription_created_at', 'url_hint', 'status', 'attempts', 'created_at', 'due_at', 'ended_at', 'event', 'job']
+  .map((name) => `deliveries.${name}`).join(', ')
+
 export function toDelivery (row: Row): DeliveryRecord {
   return {
     number: row.number as number,

@@ -24,6 +24,8 @@ export interface BatchOptions {
 
 /** Turns of the event loop in which none comes, after which those that wait go: some microseconds each, and a wait of no time at all for a process that has nothing else to do. */
 const maxQuietTurns = 20
+/** After which they go, whatever comes. */
+const maxTurns = 100
 
 /**
  * Turns calls with one item each into calls with many: what is asked within one turn of the event loop goes together,
@@ -46,7 +48,7 @@ export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Res
     if (isDue || runs >= maxRuns || waiting.length === 0) return
     isDue = true
     if (enough === undefined) setImmediate(flushAfter, turns)
-    else setImmediate(gather, waiting.length, 0)
+    else setImmediate(gather, waiting.length, 0, 0)
   }
 
   function flushAfter (turns: number): void {
@@ -55,9 +57,9 @@ export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Res
   }
 
   /** By turns rather than by time: a busy loop brings the next soon, and an idle one is through with them at once. */
-  function gather (seen: number, quietTurns: number): void {
-    if (waiting.length >= Math.min(enough!(), maxItems) || quietTurns >= maxQuietTurns) flush()
-    else setImmediate(gather, waiting.length, waiting.length > seen ? 0 : quietTurns + 1)
+  function gather (seen: number, quietTurns: number, turns: number): void {
+    if (waiting.length >= Math.min(enough!(), maxItems) || quietTurns >= maxQuietTurns || turns >= maxTurns) flush()
+    else setImmediate(gather, waiting.length, waiting.length > seen ? 0 : quietTurns + 1, turns + 1)
   }
 
   function flush (): void {

@@ -15,13 +15,15 @@ export interface CallbackPlaces {
   room (inGroups: boolean): number
   /** How many of one event may be taken: none before it is half of the most. */
   roomAhead (): number
+  /** Those that will be over soon: who has not answered for long is none of them. */
+  lively (): number
   /** They begin in their order, as soon as may be. */
   take (deliveries: ClaimedDelivery[]): void
   /** Keeps places for what somebody is about to claim. Called back with what it was. */
   keep (count: number): (claimed: ClaimedDelivery[]) => void
   /** Begins with one for which there may be no place. */
   start (delivery: ClaimedDelivery, controller?: AbortController): void
-  /** Those that have not begun, which then never do. Resolves when nothing is kept any more. */
+  /** Those that have not begun, which then never do, nor does what is taken from now on. Resolves when nothing is kept any more. */
   clear (): Promise<ClaimedDelivery[]>
   /** Resolves when nothing is left to do of those that have begun. */
   drained (): Promise<unknown>
@@ -40,11 +42,13 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
   const keeping = new Set<Promise<void>>()
   let kept = 0
   let young = 0
+  /** Their attempts are over, and are being recorded. */
+  let tried = 0
+  let cleared = false
   const sending = new Set<Promise<void>>()
 
-  const free = (most: number, taken = young): number => most - taken - waiting.length - kept
-
   function fill (): void {
+    if (cleared) return
     while (young < maxYoung && sending.size < maxSending && waiting.length > 0) start(waiting.shift()!)
   }
 
@@ -59,11 +63,16 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
       onRoom()
     }
     const cancelGrowth = clock.after(youthMs, grow)
+    let isTried = false
     const onTried = (): void => {
+      if (isTried) return
+      isTried = true
+      tried++
       cancelGrowth()
       grow()
     }
     const over = begin(delivery, onTried, controller).then(() => {
+      tried--
       sending.delete(over)
       fill()
       onRoom()
@@ -81,15 +90,18 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
     start,
     drained: () => Promise.all(sending),
 
+    // Whatever is kept for others: where that is used, too, some wait here for a moment.
     room (inGroups) {
-      const room = free(maxYoung)
-      return inGroups && room < maxYoung / 2 ? 0 : Math.min(room, free(maxSending, sending.size))
+      const room = maxYoung - young - waiting.length
+      return inGroups && room < maxYoung / 2 ? 0 : Math.min(room, maxSending - sending.size - waiting.length)
     },
 
     roomAhead () {
-      const room = free(capacity)
-      return room < capacity / 2 ? 0 : Math.min(room, free(maxSending, sending.size))
+      const room = Math.min(capacity - young, maxSending - sending.size) - waiting.length - kept
+      return room < capacity / 2 ? 0 : room
     },
+
+    lively: () => young + tried,
 
     keep (count) {
       kept += count
@@ -100,13 +112,14 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
         kept -= count
         take(claimed)
         done()
+        onRoom()
       }
     },
 
     async clear () {
-      const cleared = waiting.splice(0)
+      cleared = true
       await Promise.all(keeping)
-      return [...cleared, ...waiting.splice(0)]
+      return waiting.splice(0)
     }
   }
 }

@@ -158,14 +158,19 @@ export interface FanOutStep {
   round: number
   /** The last subscription looked at, or `null`: that was all. */
   to: number | null
-  owed: { subscription: number, dueAt: number }[]
+  owed: OwedCallback[]
   /** Suspended: counted, not owed. */
   skipped: number[]
   /** Its filter failed: kept as a dead letter. */
   failed: { subscription: number, reason: string }[]
   now: number
-  /** What this process has room for, where nothing that is due waits for it. */
-  begin?: DeliveryRoom | undefined
+}
+
+export interface OwedCallback {
+  subscription: number
+  dueAt: number
+  /** Whether it is due, and this process may have it at once. @default false */
+  begins?: boolean | undefined
 }
 
 export interface FanOutOutcome {
@@ -218,14 +223,11 @@ export interface ClaimedDelivery extends DeliveryRecord {
   failingSince: number | null
 }
 
-export interface DeliveryRoom {
+export interface DeliveryClaimRequest {
+  operations: string[]
   /** Hosts that have enough to do, or are out of order: nothing for them is claimed. */
   exceptHosts: string[]
   limit: number
-}
-
-export interface DeliveryClaimRequest extends DeliveryRoom {
-  operations: string[]
   now: number
 }
 

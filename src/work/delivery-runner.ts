@@ -13,7 +13,7 @@ import { judgeAnswer, type JudgedAnswer } from './judge-answer.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
 import { createSettler } from './settler.ts'
-import type { ClaimedDelivery, DeliveryOutcome, DeliveryRoom, DeliverySettlement, Store } from './store.ts'
+import type { ClaimedDelivery, DeliveryOutcome, DeliverySettlement, Store } from './store.ts'
 
 const pollMs = 5_000
 const heartbeatMs = 5_000
@@ -52,7 +52,10 @@ export interface DeliveryRunnerParts {
 }
 
 /** Room for callbacks that begin as they are owed. */
-export interface KeptPlaces extends DeliveryRoom {
+export interface KeptPlaces {
+  limit: number
+  /** Hosts that have enough to do, or are out of order. */
+  exceptHosts: string[]
   /** To be called with what the commit brought, or with nothing. */
   fill (begun: ClaimedDelivery[]): void
 }
@@ -83,8 +86,8 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     otherwise: 'it will be sent again',
     // A second would only wait for the first: what comes of one callback may change whom the next is owed to.
     maxRuns: 1,
-    // It is not urgent: half of all that were begun share a commit.
-    enough: () => sending.size / 2
+    // It is not urgent: half of all that will be over soon share a commit.
+    enough: () => places.lively() / 2
   })
   const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
   const openUrl = createCallbackOpener(sealer, policy)
@@ -99,6 +102,8 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   let passedOver: string[] = []
   /** Whoever waits for a place. */
   let onChange = (): void => {}
+  /** Somebody waited for one in vain, and there has been none since. */
+  let isVain = false
 
   function wake (): void {
     nothingWaits = false
@@ -106,6 +111,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   }
 
   function onRoom (): void {
+    isVain = false
     if (!nothingWaits || passedOver.length > 0) look()
     onChange()
   }
@@ -121,7 +127,8 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     try {
       const { deliveries, nextDueAt } = await store.claimDeliveries({ operations: names, exceptHosts: passedOver, limit, now: clock.now() })
       behind = deliveries.length === limit
-      if (behind) nothingWaits = false
+      // A store looks at those that have waited longest, not at all: the next claim tells.
+      if (deliveries.length > 0) nothingWaits = false
       places.take(deliveries)
       const waits = [nextDueAt === null ? undefined : nextDueAt - clock.now(), gate.nextOpenMs()].filter((wait) => wait !== undefined)
       if (accepting && waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)
@@ -139,13 +146,12 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   const isCrowded = (): boolean => accepting && (claiming || (nothingWaits && places.roomAhead() <= 0))
 
   async function keepPlaces (): Promise<KeptPlaces | undefined> {
-    if (isCrowded()) {
-      let isTooLong = false
+    if (isCrowded() && !isVain) {
       const cancel = clock.after(paceMs, () => {
-        isTooLong = true
+        isVain = true
         onChange()
       })
-      const goesOn = (): boolean => isTooLong || !isCrowded()
+      const goesOn = (): boolean => isVain || !isCrowded()
       while (!goesOn()) await new Promise<void>((resolve) => { onChange = resolve })
       cancel()
     }
@@ -227,7 +233,11 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
 
     start () {
       accepting = true
-      loops.every('claiming callbacks', pollMs, claim)
+      loops.every('claiming callbacks', pollMs, async () => {
+        // Whatever became due without a word, what is owed from now on does not go before it.
+        nothingWaits = false
+        await claim()
+      })
       loops.every('heartbeat of callbacks', heartbeatMs, async () => { if (sending.size > 0) await store.heartbeat([]) })
     },
 
@@ -238,13 +248,16 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       // A claim under way may still bring deliveries.
       await stopClaiming()
       const shutdown = new ShutdownReason('the server is shutting down')
-      for (const delivery of await places.clear()) {
-        const unsent = new AbortController()
-        unsent.abort(shutdown)
-        places.start(delivery, unsent)
-      }
-      const drained = places.drained()
-      if (sending.size > 0) await waitAtMost(clock, drainMs, drained)
+      const givenBack = places.clear().then((deliveries) => {
+        for (const delivery of deliveries) {
+          const unsent = new AbortController()
+          unsent.abort(shutdown)
+          places.start(delivery, unsent)
+        }
+      })
+      // A fan-out under way may bring some yet.
+      const drained = givenBack.then(() => places.drained())
+      await waitAtMost(clock, drainMs, drained)
       settler.release()
       for (const controller of sending) controller.abort(shutdown)
       await drained

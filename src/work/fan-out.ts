@@ -4,12 +4,14 @@ import { verdictOf } from './event-filter.ts'
 import type { Logger } from './log.ts'
 import { errorOf, logThrown } from './log-thrown.ts'
 import { createLoops } from './loops.ts'
-import type { DeliveryRunner } from './delivery-runner.ts'
+import type { DeliveryRunner, KeptPlaces } from './delivery-runner.ts'
 import type { ClaimedDelivery, FanOut, FanOutStep, Store, Subscriber, SubscriptionRecord } from './store.ts'
 
 const pollMs = 5_000
 /** Subscriptions looked at in one commit, at most: the event loop is held for a few milliseconds. */
 const stepSize = 500
+/** So many of a step begin with it to one host. The others are left to all replicas, and until it has answered. */
+const maxOfHost = 128
 /** Events read at once, with their bodies. */
 const debtsAtOnce = 100
 /** How long an event waits for a process that declares its trigger: a rolling deploy is over by then. */
@@ -74,14 +76,15 @@ export function createFanOutRunner ({ store, clock, log, subscribers, callbackDe
     try {
       const limit = Math.min(places?.limit ?? stepSize, stepSize)
       const found = await store.findSubscribers({ ...debt, cursor }, limit)
-      const step = stepOf(debt, event, found, cursor, found.length < limit ? null : found.at(-1)!.number)
-      if (places !== undefined) step.begin = { limit: places.limit, exceptHosts: places.exceptHosts }
+      const step = stepOf(debt, event, found, cursor, found.length < limit ? null : found.at(-1)!.number, createChoice(places))
       const outcome = await store.fanOut(step)
       begun = outcome.begun
+      // Another process was faster.
+      if (!outcome.done) return undefined
       if (step.owed.length > begun.length) deliveries.wake()
-      return outcome.done ? step : undefined
+      return step
     } catch (error) {
-      // What was made all the same, and given to us, comes with a claim.
+      // A step that was made all the same owes what is due by now.
       deliveries.wake()
       throw error
     } finally {
@@ -89,25 +92,26 @@ export function createFanOutRunner ({ store, clock, log, subscribers, callbackDe
     }
   }
 
-  function stepOf ({ event: number, operation, round }: FanOut, event: unknown, found: Subscriber[], from: number, to: number | null): FanOutStep {
+  function stepOf ({ event: number, operation, round }: FanOut, event: unknown, found: Subscriber[], from: number, to: number | null, hasPlace: HasPlace): FanOutStep {
     const step: FanOutStep = { event: number, operation, from, round, to, owed: [], skipped: [], failed: [], now: clock.now() }
     for (const subscriber of found) {
       // What an unproved URL does not want may be wanted by the one it took the place of. Otherwise a forged one, with a
       // filter that no event passes, would never be tried, so never refused, and displace the true one for ever.
-      for (const subscription of [subscriber, ...subscriber.behind]) if (sort(step, event, subscription)) break
+      for (const subscription of [subscriber, ...subscriber.behind]) if (sort(step, event, subscription, hasPlace)) break
     }
     return step
   }
 
   /** Says whether this subscription wants the event. */
-  function sort (step: FanOutStep, event: unknown, subscription: SubscriptionRecord): boolean {
-    const { number, operation, topic, status, createdAt } = subscription
+  function sort (step: FanOutStep, event: unknown, subscription: SubscriptionRecord, hasPlace: HasPlace): boolean {
+    const { number, operation, topic, status, host, createdAt } = subscription
     try {
       const subscriber = subscribers.get(operation)
       if (subscriber === undefined) throw new Error(`the operation "${operation}" is not declared in this process, so its filter is unknown`)
       if (!verdictOf(subscriber.matches(event, subscription))) return false
+      const dueAt = Math.max(step.now, createdAt + callbackDelayMs)
       if (status === 'suspended') step.skipped.push(number)
-      else step.owed.push({ subscription: number, dueAt: Math.max(step.now, createdAt + callbackDelayMs) })
+      else step.owed.push({ subscription: number, dueAt, begins: dueAt <= step.now && hasPlace(host) })
       return true
     } catch (thrown) {
       const error = errorOf(thrown)
@@ -129,6 +133,22 @@ export function createFanOutRunner ({ store, clock, log, subscribers, callbackDe
       loops.stop('fan-out')
       await stopClaiming()
     }
+  }
+}
+
+/** Takes a place for a callback to this host, if there is one. */
+type HasPlace = (host: string) => boolean
+
+function createChoice ({ limit, exceptHosts }: Pick<KeptPlaces, 'limit' | 'exceptHosts'> = { limit: 0, exceptHosts: [] }): HasPlace {
+  const closed = new Set(exceptHosts)
+  const counts = new Map<string, number>()
+  let left = limit
+  return (host) => {
+    const count = counts.get(host) ?? 0
+    if (left <= 0 || count >= maxOfHost || closed.has(host)) return false
+    left--
+    counts.set(host, count + 1)
+    return true
   }
 }
 

@@ -34,6 +34,8 @@ export interface JobRunnerParts {
   concurrency: number
   /** A job ended, by this process. */
   onEnd: (number: number) => void
+  /** Jobs and callbacks of a worker that vanished are due again. */
+  onRecover: () => void
 }
 
 export interface JobRunner {
@@ -59,7 +61,7 @@ interface ActiveAttempt {
   done: Promise<void>
 }
 
-export function createJobRunner ({ store, clock, log, ids, operations, concurrency, onEnd }: JobRunnerParts): JobRunner {
+export function createJobRunner ({ store, clock, log, ids, operations, concurrency, onEnd, onRecover }: JobRunnerParts): JobRunner {
   const active = new Map<number, ActiveAttempt>()
   const settler = createSettler<Settlement, boolean>({
     clock,
@@ -232,8 +234,9 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
   async function recover (): Promise<void> {
     const count = await store.recover()
     if (count === 0) return
-    log.warn({ count }, 'took over jobs of a worker that vanished')
+    log.warn({ count }, 'took over what a worker that vanished had in hand')
     wake()
+    onRecover()
   }
 
   async function sweep (): Promise<void> {

@@ -247,8 +247,8 @@ export interface Store {
   /** Whom it may be owed to: subscriptions of its topic and operation that were made before the event, after `cursor`, in order of their numbers, none of them superseded. */
   findSubscribers (fanOut: FanOut, limit: number): Promise<Subscriber[]>
   /**
-   * Makes a step, in one commit. Those of `owed` that are due, and that there is room for in `begin`, may be given to this
-   * process in it, as if it had claimed them. A store need not.
+   * Makes a step, in one commit. Those of `owed` that `begins` says it of may be given to this process in it, as if it had
+   * claimed them. A store need not.
    */
   fanOut (step: FanOutStep): Promise<FanOutOutcome>
 

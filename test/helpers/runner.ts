@@ -79,7 +79,7 @@ export async function createWorker (t: Test, operations: Record<string, TestOper
     defaults: { retentionMs: 7 * dayMs, failureStatusCode: 422 },
     runner: () => runner
   })
-  const runner: JobRunner = createJobRunner({ store, clock, log, ids, operations: runnables, concurrency, onEnd: jobs.onEnd })
+  const runner: JobRunner = createJobRunner({ store, clock, log, ids, operations: runnables, concurrency, onEnd: jobs.onEnd, onRecover () {} })
   let gone = false
 
   async function close (drainMs = 0): Promise<void> {

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import t, { test, type Test } from 'tap'
 import type { PostgresPool } from '../../src/stores/postgres/dependencies.ts'
-import { answer, claimDeliveries, publishOne, step, subscribe } from '../../src/testing/store-contract/webhook-bench.ts'
+import { answer, beginning, claimDeliveries, publishOne, step, subscribe } from '../../src/testing/store-contract/webhook-bench.ts'
 import type { ClaimRequest, FanOutOutcome, JobRecord, NewJob, Settlement, Store } from '../../src/work/store.ts'
 import { createLatch } from '../helpers/latch.ts'
 import { createPool } from '../helpers/postgres.ts'
@@ -187,7 +187,7 @@ test('a fan-out whose answer was lost gives back what it began, and nothing begi
   const { store, logs } = await open({ pool })
   const subscriptions = await subscribe(store, { url: 'a' }, { url: 'b' }, { url: 'c' })
   const owe = (event: number, index: number): Promise<FanOutOutcome> =>
-    store.fanOut(step(event, { from: index, to: index + 1, owed: [subscriptions[index]!], begin: { exceptHosts: [], limit: 9 } }))
+    store.fanOut(beginning(step(event, { from: index, to: index + 1, owed: [subscriptions[index]!] })))
   const event = await publishOne(store)
   const { begun } = await owe(event, 0)
   t.equal(begun.length, 1)
@@ -204,7 +204,7 @@ test('whoever takes a worker for dead takes what it began with a fan-out', async
   const { store } = await open()
   const [subscription] = await subscribe(store, { url: 'a' })
   await server.pool.query(`DELETE FROM ${schema}.workers`)
-  const { begun } = await store.fanOut(step(await publishOne(store), { owed: [subscription!], begin: { exceptHosts: [], limit: 1 } }))
+  const { begun } = await store.fanOut(beginning(step(await publishOne(store), { owed: [subscription!] })))
   t.equal(begun.length, 1)
   t.same((await server.pool.query(`SELECT count(*)::int AS seen FROM ${schema}.deliveries JOIN ${schema}.workers ON workers.id = worker`)).rows, [{ seen: 1 }])
 })

@@ -56,6 +56,21 @@ test('of two turns what is asked in the one and in the next goes together, and n
   t.same(batches, [[1, 2], [3]])
 })
 
+test('however seldom another comes, those that wait for enough go after a hundred turns', async (t) => {
+  let batches = 0
+  const ask = createBatcher(async (items: number[]) => {
+    batches++
+    return items
+  }, { enough: () => 1000 })
+  const asked: Promise<number>[] = []
+  for (let turns = 0; turns < 150; turns++) {
+    if (turns % 10 === 0) asked.push(ask(turns))
+    await turn()
+  }
+  t.equal(batches, 1)
+  await Promise.all(asked)
+})
+
 test('a batch that is under way holds up none that follow', async (t) => {
   const gate = createLatch<number[]>()
   let calls = 0

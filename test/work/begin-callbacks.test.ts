@@ -31,7 +31,7 @@ test('callbacks begin with the commit that owes them: none is claimed', async (t
 
 test('a store that gives none to begin with has them claimed', async (t) => {
   const inner = sqliteStore({ file: ':memory:' })
-  const worker = await createWebhookWorker(t, { store: { ...inner, fanOut: ({ begin, ...step }) => inner.fanOut(step) } })
+  const worker = await createWebhookWorker(t, { store: { ...inner, fanOut: ({ owed, ...step }) => inner.fanOut({ ...step, owed: owed.map(({ begins, ...one }) => one) }) } })
   await subscribeMany(worker, 3)
   await worker.orders.publish({})
   await worker.clock.advance(0)
@@ -79,6 +79,49 @@ test('a host that is out of order is owed what it is owed, and others begin', as
   await worker.orders.publish({ n: 2 })
   await worker.clock.advance(0)
   t.same((await worker.list()).filter(({ event }) => event === 2).map(({ status, attempts }) => [status, attempts]), [...Array(5).fill(['pending', 0]), ['delivered', 1]])
+})
+
+test('of one host no more than 128 begin with a step', async (t) => {
+  const worker = await createWebhookWorker(t)
+  for (let n = 0; n < 200; n++) await worker.subscribe(`https://one.example/${n}`)
+  await subscribeMany(worker, 10)
+  const steps: number[] = []
+  const { fanOut } = worker.store
+  worker.store.fanOut = async (step) => {
+    steps.push(step.owed.filter(({ begins }) => begins).length)
+    return await fanOut(step)
+  }
+  worker.sender.receive = () => never
+  await worker.orders.publish({})
+  await worker.clock.advance(0)
+  t.same(steps, [138])
+})
+
+test('what becomes due while a step is being committed is sent at once, whatever the step brings', async (t) => {
+  const inner = sqliteStore({ file: ':memory:' })
+  const latch = createLatch()
+  let held = false
+  const worker = await createWebhookWorker(t, {
+    schedule: [0, 10],
+    store: {
+      ...inner,
+      async fanOut (step) {
+        const outcome = await inner.fanOut(step)
+        if (held) await latch.promise
+        return outcome
+      }
+    }
+  })
+  await subscribeMany(worker, 1)
+  worker.sender.receive = () => 503
+  await worker.orders.publish({ n: 1 })
+  await worker.clock.advance(0)
+  t.equal(worker.sender.sent.length, 1)
+  held = true
+  await worker.orders.publish({ n: 2 })
+  await worker.clock.advance(12_000)
+  t.ok(worker.sender.sent.filter(({ body }) => body === '{"n":1}').length > 1)
+  latch.open()
 })
 
 test('a fan-out that is under way when the runners stop loses nothing, and what has not begun is given back unsent', async (t) => {

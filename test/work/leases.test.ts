@@ -65,7 +65,7 @@ test('a frozen worker loses its job after the lease; the job runs elsewhere and 
   t.equal(runs.length, 1, 'not before the lease is over')
   await other.clock.advance(heartbeatMs + 1)
   t.same(runs.map(({ worker, job }) => [worker, job.attempt]), [['frozen', 1], ['other', 2]])
-  t.ok(linesOf(other.logs, warn).includes('took over jobs of a worker that vanished'))
+  t.ok(linesOf(other.logs, warn).includes('took over what a worker that vanished had in hand'))
   t.match(await other.get(id), { status: 'running', attempt: 2 })
 
   runs[0]!.latch.open('of the frozen one')

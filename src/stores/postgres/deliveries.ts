@@ -1,6 +1,6 @@
 import type { ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryRecord } from '../../work/store.ts'
 import { deliveryConditions } from '../filters.ts'
-import { toAttempts, toBytes, toDelivery } from '../records.ts'
+import { deliveryColumns, toAttempts, toBytes, toDelivery } from '../records.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { numberedWhereOf } from './where.ts'
 import { keepWorker } from './workers.ts'
@@ -65,10 +65,6 @@ async function pickDue ({ sql }: Statements, { operations, exceptHosts, limit, n
   return picked.map(({ number }) => number as number)
 }
 
-/** By name: the plan of a prepared statement outlives no change of what it returns. */
-const ofDelivery = ['number', 'operation', 'owner', 'subscription', 'subscription_created_at', 'url_hint', 'status', 'attempts', 'created_at', 'due_at', 'ended_at', 'event', 'job']
-  .map((name) => `deliveries.${name}`).join(', ')
-
 export async function claimDeliveries (transaction: Transaction, request: DeliveryClaimRequest, worker: string): Promise<ClaimedDelivery[]> {
   const { prepared } = transaction
   const { now } = request
@@ -82,7 +78,7 @@ export async function claimDeliveries (transaction: Transaction, request: Delive
   const claiming = prepared(`
     UPDATE @.deliveries SET due_at = NULL, worker = $2, claim = claim + 1, sent_to = subscription
     FROM @.subscriptions WHERE deliveries.number = ANY ($1) AND deliveries.status = 'pending' AND subscriptions.number = deliveries.subscription
-    RETURNING ${ofDelivery}, claim, sealed_url, failing_since, coalesce(deliveries.body, (SELECT body FROM @.events WHERE events.number = deliveries.event)) AS sent`, picked, worker)
+    RETURNING ${deliveryColumns}, claim, sealed_url, failing_since, coalesce(deliveries.body, (SELECT body FROM @.events WHERE events.number = deliveries.event)) AS sent`, picked, worker)
   const [rows] = await Promise.all([claiming, burying])
   const places = new Map(picked.map((number, place) => [number, place]))
   const placeOf = ({ number }: Row): number => places.get(number as number)!
@@ -97,7 +93,7 @@ export async function claimDeliveries (transaction: Transaction, request: Delive
 
 export async function listDeliveries ({ sql }: Statements, filter: DeliveryFilter): Promise<DeliveryRecord[]> {
   const { where, values } = numberedWhereOf(deliveryConditions(filter))
-  return (await sql(`SELECT * FROM @.deliveries ${where} ORDER BY number DESC LIMIT ${filter.limit}`, ...values)).map(toDelivery)
+  return (await sql(`SELECT ${deliveryColumns} FROM @.deliveries ${where} ORDER BY number DESC LIMIT ${filter.limit}`, ...values)).map(toDelivery)
 }
 
 export async function readAttempts ({ sql }: Statements, delivery: number): Promise<DeliveryAttempt[] | undefined> {

@@ -159,14 +159,14 @@ export const migrations: Migration[] = [{
       -- the subscription it was claimed for: an answer speaks of that one, though the delivery may be another's by then
       sent_to bigint,
       attempts int NOT NULL DEFAULT 0,
-      -- the newest of all that were made, in JSON: see records.ts
-      attempt_log text,
       created_at bigint NOT NULL,
       ended_at bigint,
       -- what is sent: an event's body, or the job's own
       event bigint,
       job bigint,
-      body text
+      body text,
+      -- the newest of all attempts, in JSON: see records.ts. Last, since they may be long
+      attempt_log text
     );
     CREATE INDEX deliveries_due ON @.deliveries (due_at, number, operation, host) WHERE due_at IS NOT NULL;
     CREATE INDEX deliveries_host ON @.deliveries (operation, host, due_at) WHERE due_at IS NOT NULL;

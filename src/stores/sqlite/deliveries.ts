@@ -2,7 +2,7 @@ import type {
   ClaimedDelivery, DeliveryAttempt, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliveryRecord, DeliverySettlement
 } from '../../work/store.ts'
 import { deliveryConditions, whereOf } from '../filters.ts'
-import { attemptLogOf, maxAttemptsKept, toAttempts, toDelivery } from '../records.ts'
+import { attemptLogOf, deliveryColumns, maxAttemptsKept, toAttempts, toDelivery } from '../records.ts'
 import type { Transaction } from './connection.ts'
 import { confirmSubscription, leaveRow, readPlace, removeSubscription } from './subscriptions.ts'
 
@@ -73,7 +73,7 @@ export function claimDeliveries (transaction: Transaction, request: DeliveryClai
     return bodies.get(event)!
   }
   return sql(`
-    SELECT deliveries.*, sealed_url, failing_since FROM json_each(?1) CROSS JOIN deliveries ON deliveries.number = json_each.value
+    SELECT ${deliveryColumns}, claim, body, sealed_url, failing_since FROM json_each(?1) CROSS JOIN deliveries ON deliveries.number = json_each.value
       JOIN subscriptions ON subscriptions.number = subscription
     WHERE deliveries.status = 'pending'`
   ).all(due).map((row) => {
@@ -155,7 +155,7 @@ function countAttempt ({ sql }: Transaction, delivery: number, attempt: Delivery
 
 export function listDeliveries ({ sql }: Transaction, filter: DeliveryFilter): DeliveryRecord[] {
   const { where, values } = whereOf(deliveryConditions(filter))
-  return sql(`SELECT * FROM deliveries ${where} ORDER BY number DESC LIMIT ?`).all(...values, filter.limit).map(toDelivery)
+  return sql(`SELECT ${deliveryColumns} FROM deliveries ${where} ORDER BY number DESC LIMIT ?`).all(...values, filter.limit).map(toDelivery)
 }
 
 export function readAttempts ({ sql }: Transaction, delivery: number): DeliveryAttempt[] | undefined {

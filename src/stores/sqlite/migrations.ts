@@ -145,14 +145,14 @@ const migrations = [`
     -- the subscription it was claimed for: an answer speaks of that one, though the delivery may be another's by then
     sent_to INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0,
-    -- the newest of all that were made, in JSON: see records.ts
-    attempt_log TEXT,
     created_at INTEGER NOT NULL,
     ended_at INTEGER,
     -- what is sent: an event's body, or the job's own
     event INTEGER,
     job INTEGER,
-    body TEXT
+    body TEXT,
+    -- the newest of all attempts, in JSON: see records.ts. Last, since they may be long
+    attempt_log TEXT
   ) STRICT;
   CREATE INDEX deliveries_due ON deliveries (due_at, number, operation, host) WHERE due_at IS NOT NULL;
   CREATE INDEX deliveries_host ON deliveries (operation, host, due_at) WHERE due_at IS NOT NULL;

@@ -1,4 +1,4 @@
-import type { Callback, ClaimedDelivery, DeliveryRoom, FanOutOutcome, FanOutStep } from '../../work/store.ts'
+import type { Callback, ClaimedDelivery, FanOutOutcome, FanOutStep, OwedCallback } from '../../work/store.ts'
 import { attemptLogOf } from '../records.ts'
 import type { Transaction } from './connection.ts'
 import { readPlace } from './subscriptions.ts'
@@ -28,7 +28,7 @@ interface Wanting extends Pick<ClaimedDelivery, 'owner' | 'urlHint' | 'failingSi
 /** @returns what begins with it. */
 function oweEvent (transaction: Transaction, step: FanOutStep, worker: string): ClaimedDelivery[] {
   const { sql } = transaction
-  const { event, operation, owed, now, begin } = step
+  const { event, operation, owed, now } = step
   const wanting = new Map((sql(`
     SELECT number, owner, url_hint AS urlHint, failing_since AS failingSince, created_at AS createdAt, status, host, sealed_url AS sealedUrl,
       versionless_digest AS versionlessDigest
@@ -37,7 +37,7 @@ function oweEvent (transaction: Transaction, step: FanOutStep, worker: string): 
   // They may have been forgotten or suspended since they were looked at.
   for (const { subscription } of owed) if (wanting.get(subscription)?.status === 'suspended') skip(transaction, subscription)
   const entries = owed.filter(isFirstVersion(wanting))
-  const begins = chooseBeginning(entries, wanting, begin, now)
+  const begins = new Set(entries.filter(({ begins }) => begins).map(({ subscription }) => subscription))
   // An event is owed once: not to whom it was, nor to another version of its workflow, since a save may come in the midst
   // of a fan-out.
   const inserted = sql(`
@@ -80,10 +80,8 @@ function oweEvent (transaction: Transaction, step: FanOutStep, worker: string): 
   })
 }
 
-type Entry = FanOutStep['owed'][number]
-
 /** Whether somebody is there for it, for the first time. */
-function isFirstVersion (wanting: Map<number, Wanting>): (entry: Entry) => boolean {
+function isFirstVersion (wanting: Map<number, Wanting>): (entry: OwedCallback) => boolean {
   const seen = new Set<unknown>()
   return ({ subscription }) => {
     const row = wanting.get(subscription)
@@ -93,15 +91,6 @@ function isFirstVersion (wanting: Map<number, Wanting>): (entry: Entry) => boole
     seen.add(key)
     return true
   }
-}
-
-function chooseBeginning (entries: Entry[], wanting: Map<number, Wanting>, begin: DeliveryRoom | undefined, now: number): Set<number> {
-  if (begin === undefined) return new Set()
-  const closed = new Set(begin.exceptHosts)
-  return new Set(entries
-    .filter(({ subscription, dueAt }) => dueAt <= now && !closed.has(wanting.get(subscription)!.host))
-    .slice(0, begin.limit)
-    .map(({ subscription }) => subscription))
 }
 
 function skip ({ sql }: Transaction, subscription: number): void {

@@ -301,7 +301,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     findSubscribers: (fanOut, limit) => connection.read((transaction) => findSubscribers(transaction, fanOut, limit)),
 
     fanOut: (step) => write((transaction) => {
-      if (step.begin !== undefined) keepWorker(transaction, worker)
+      if (step.owed.some(({ begins }) => begins)) keepWorker(transaction, worker)
       return fanOut(transaction, step, worker)
     }),
 

@@ -91,6 +91,9 @@ export function step (event: number, { owed = [], ...rest }: Partial<Omit<FanOut
   return { event, operation, from: 0, round: 0, to: null, owed: owed.map(({ number }) => ({ subscription: number, dueAt: start })), skipped: [], failed: [], now: start, ...rest }
 }
 
+/** All that it owes may begin with it. */
+export const beginning = ({ owed, ...step }: FanOutStep): FanOutStep => ({ ...step, owed: owed.map((one) => ({ ...one, begins: true })) })
+
 /** Which subscriptions want what is published. */
 export type Wants = (subscription: SubscriptionRecord) => boolean
 export const all: Wants = () => true
