@@ -80,7 +80,7 @@ interface Held { index: number, delivery: Sent, settlement: DeliverySettlement }
  * @param allFailing Whom a callback fails to in the whole call, also in settlements before these.
  * @param isLast Whether the commit goes with them.
  */
-async function settlePlain (transaction: Transaction, held: Held[], allFailing: Set<unknown>, now: number, isLast: boolean): Promise<[number, DeliveryOutcome][]> {
+async function settlePlain (transaction: Transaction, held: Held[], allFailing: Set<number | undefined>, now: number, isLast: boolean): Promise<[number, DeliveryOutcome][]> {
   if (held.length === 0) return []
   const { prepared } = transaction
   const failing = held.filter(({ settlement }) => settlement.subscription === 'failing').map(({ delivery }) => delivery.sentTo)
