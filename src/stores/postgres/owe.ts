@@ -36,13 +36,15 @@ function mayWait ({ owed, begin, now }: FanOutStep): boolean {
 /** Resolves to those that begin, in their order. */
 async function oweEvent ({ prepared }: Statements, { owed, skipped, event, now, begin }: FanOutStep, worker: string): Promise<Row[]> {
   // They may have been forgotten or suspended since they were looked at. An event is owed once: not to whom it was, and to
-  // one version of a workflow, though a save may come in the midst of a fan-out.
+  // one version of a workflow, though a save may come in the midst of a fan-out; one that is suspended takes no other's turn.
+  // Each row is looked up by itself (OFFSET 0 keeps it so) and what is counted is one list: the plan, made once for all, may
+  // come from a time when the tables were small, and does not know how few of many subscriptions it is about.
   return await prepared(`
     WITH looked AS MATERIALIZED (
-      SELECT subscriptions.number, operation, owner, created_at, url_hint, host, status, sealed_url, failing_since, versionless_digest, due_at, place,
-        CASE WHEN versionless_digest IS NULL THEN 1 ELSE row_number() OVER (PARTITION BY versionless_digest, operation, owner ORDER BY place) END AS version
-      FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS owed (subscription, due_at, place)
-        JOIN @.subscriptions ON subscriptions.number = owed.subscription),
+      SELECT wanted.*, due_at, place, CASE WHEN versionless_digest IS NULL THEN 1 ELSE
+        row_number() OVER (PARTITION BY versionless_digest, operation, owner, status = 'suspended' ORDER BY place) END AS version
+      FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS owed (subscription, due_at, place) CROSS JOIN LATERAL (
+        SELECT number, operation, owner, created_at, url_hint, host, status, versionless_digest FROM @.subscriptions WHERE number = owed.subscription OFFSET 0) AS wanted),
     wanting AS MATERIALIZED (
       SELECT looked.*, may_begin AND count(*) FILTER (WHERE may_begin) OVER (ORDER BY place) <= $7 AS begins
       FROM looked CROSS JOIN LATERAL (SELECT due_at <= $4 AND host <> ALL ($6::text[]) AS may_begin) AS judged
@@ -54,12 +56,14 @@ async function oweEvent ({ prepared }: Statements, { owed, skipped, event, now, 
       INSERT INTO @.deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, worker, claim, sent_to, created_at, event)
       SELECT operation, owner, number, created_at, url_hint, host, 'pending', CASE WHEN NOT begins THEN due_at END, CASE WHEN begins THEN $5 END,
         begins::int, CASE WHEN begins THEN number END, $4, $3
-      FROM wanting ORDER BY place ON CONFLICT DO NOTHING RETURNING number, subscription),
+      FROM wanting ORDER BY place ON CONFLICT DO NOTHING RETURNING number, subscription, claim),
     counted AS (
       UPDATE @.subscriptions SET skipped = skipped + 1
-      WHERE number = ANY ($8::bigint[]) OR number IN (SELECT number FROM looked WHERE status = 'suspended'))
-    SELECT inserted.number, operation, owner, subscription, created_at, url_hint, sealed_url, failing_since
-    FROM inserted JOIN wanting ON wanting.number = inserted.subscription WHERE begins ORDER BY place`,
+      WHERE number = ANY (ARRAY(SELECT number FROM looked WHERE status = 'suspended' UNION ALL SELECT unnest($8::bigint[]))))
+    SELECT inserted.number, begun.* FROM inserted CROSS JOIN LATERAL (
+      SELECT number AS subscription, operation, owner, created_at, url_hint, sealed_url, failing_since
+      FROM @.subscriptions WHERE subscriptions.number = inserted.subscription OFFSET 0) AS begun
+    WHERE claim = 1 ORDER BY inserted.number`,
   owed.map(({ subscription }) => subscription), owed.map(({ dueAt }) => dueAt), event, now, worker, begin?.exceptHosts ?? [], begin?.limit ?? 0, skipped)
 }
 

@@ -32,6 +32,7 @@ export async function settleDeliveries (transaction: Transaction, settlements: D
     return holds ? delivery : undefined
   })
   const changesMore = held.map((delivery, index) => delivery !== undefined && saysMore(settlements[index]!, delivery))
+  const failing = new Set(held.filter((_, index) => settlements[index]!.subscription === 'failing').map((delivery) => delivery?.sentTo))
   let plain: Held[] = []
   for (const [index, delivery] of held.entries()) {
     if (delivery === undefined) continue
@@ -39,11 +40,11 @@ export async function settleDeliveries (transaction: Transaction, settlements: D
       plain.push({ index, delivery, settlement: settlements[index]! })
       continue
     }
-    for (const [place, outcome] of await settlePlain(transaction, plain, now, false)) outcomes[place] = outcome
+    for (const [place, outcome] of await settlePlain(transaction, plain, failing, now, false)) outcomes[place] = outcome
     plain = []
     outcomes[index] = await settleOne(transaction, settlements[index]!, delivery, now)
   }
-  for (const [place, outcome] of await settlePlain(transaction, plain, now, true)) outcomes[place] = outcome
+  for (const [place, outcome] of await settlePlain(transaction, plain, failing, now, true)) outcomes[place] = outcome
   return outcomes
 }
 
@@ -53,6 +54,11 @@ function saysMore ({ to, subscription }: DeliverySettlement, { job, isUnproved }
     (isUnproved && (subscription === 'confirmed' || to.status === 'dead'))
 }
 
+/*
+ * Plans are made once for all, and may come from a time when the tables were small. So each row is looked up by itself,
+ * which OFFSET 0 keeps so, and what is changed is named by a list: nothing makes a plan go through a table.
+ */
+
 async function lockSent (transaction: Transaction, settlements: DeliverySettlement[]): Promise<Map<number, Sent>> {
   const { prepared } = transaction
   const numbers = settlements.map(({ lease }) => lease.number)
@@ -61,7 +67,7 @@ async function lockSent (transaction: Transaction, settlements: DeliverySettleme
     prepared(`
       SELECT deliveries.number, claim, worker, sent_to AS "sentTo", deliveries.job,
         predecessor IS NOT NULL AS "isUnproved", failing_since IS NOT NULL AS "isFailing"
-      FROM @.deliveries LEFT JOIN @.subscriptions ON subscriptions.number = sent_to
+      FROM @.deliveries LEFT JOIN LATERAL (SELECT predecessor, failing_since FROM @.subscriptions WHERE number = sent_to OFFSET 0) AS receiver ON true
       WHERE deliveries.number = ANY ($1) ORDER BY deliveries.number FOR UPDATE OF deliveries`, numbers)
   ])
   return new Map(rows.map((row) => [row.number as number, row as unknown as Sent]))
@@ -69,12 +75,16 @@ async function lockSent (transaction: Transaction, settlements: DeliverySettleme
 
 interface Held { index: number, delivery: Sent, settlement: DeliverySettlement }
 
-/** Settlements that say no more of a subscription than since when it has failed. @param isLast Whether the commit goes with them. */
-async function settlePlain (transaction: Transaction, held: Held[], now: number, isLast: boolean): Promise<[number, DeliveryOutcome][]> {
+/**
+ * Settlements that say no more of a subscription than since when it has failed.
+ * @param allFailing Whom a callback fails to in the whole call, also in settlements before these.
+ * @param isLast Whether the commit goes with them.
+ */
+async function settlePlain (transaction: Transaction, held: Held[], allFailing: Set<number | undefined>, now: number, isLast: boolean): Promise<[number, DeliveryOutcome][]> {
   if (held.length === 0) return []
   const { prepared } = transaction
   const failing = held.filter(({ settlement }) => settlement.subscription === 'failing').map(({ delivery }) => delivery.sentTo)
-  const confirmed = held.filter(({ settlement, delivery }) => settlement.subscription === 'confirmed' && (delivery.isFailing || failing.includes(delivery.sentTo))).map(({ delivery }) => delivery.sentTo)
+  const confirmed = held.filter(({ settlement, delivery }) => settlement.subscription === 'confirmed' && (delivery.isFailing || allFailing.has(delivery.sentTo))).map(({ delivery }) => delivery.sentTo)
   const delivered = held.filter(({ settlement }) => settlement.to.status === 'delivered')
   const others = held.filter(({ settlement }) => settlement.to.status !== 'delivered')
   if (isLast) transaction.commitWith([failing, confirmed, delivered, others].filter(({ length }) => length > 0).length)
@@ -115,11 +125,11 @@ async function keepOthers ({ prepared }: Transaction, held: Held[], now: number)
       SELECT number, attempt, moved, CASE WHEN NOT wanted THEN 'dead' WHEN moved THEN 'pending' ELSE to_status END AS to_status,
         CASE WHEN moved THEN $5::bigint ELSE to_due_at END AS to_due_at
       FROM (
-        SELECT owed.number, asked.attempt, asked.to_status, asked.to_due_at, owed.subscription <> owed.sent_to AS moved,
-          EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = owed.subscription AND subscriptions.status <> 'suspended') AS wanted
+        SELECT asked.*, subscription <> sent_to AS moved, receiver.status IS NOT NULL AND receiver.status <> 'suspended' AS wanted
         FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) AS asked (number, to_status, to_due_at, attempt)
-          JOIN @.deliveries AS owed ON owed.number = asked.number) AS looked) AS settled
-    WHERE deliveries.number = settled.number
+          CROSS JOIN LATERAL (SELECT subscription, sent_to FROM @.deliveries WHERE number = asked.number OFFSET 0) AS owed
+          LEFT JOIN LATERAL (SELECT status FROM @.subscriptions WHERE number = owed.subscription OFFSET 0) AS receiver ON true) AS looked) AS settled
+    WHERE deliveries.number = settled.number AND deliveries.number = ANY ($1)
     RETURNING deliveries.number, settled.moved AND deliveries.status = 'pending' AS moved`,
   numbersOf(held),
   held.map(({ settlement }) => settlement.to.status),

@@ -161,6 +161,17 @@ export const outcomeCases = [
     assert.deepEqual(await store.settleDeliveries([settlementOf({ ...ofX!, claim: 9 }, 'delivered'), settlementOf(ofB!, 'retired'), settlementOf(ofX!, 'delivered')]), ['lost', 'moved', 'kept'])
   }),
 
+  alone('a yes says more than a failure before it in the same call, whatever is settled between them', async ({ open }) => {
+    const { store } = await open()
+    const [a, b] = await subscribe(store, { url: 'a' }, { url: 'b' })
+    await publishAndOwe(store)
+    await publishAndOwe(store)
+    const [first, ofB, second] = await claimDeliveries(store)
+    assert.deepEqual([first, ofB, second].map((delivery) => delivery!.subscription), [a, b, a].map((one) => one!.number))
+    assert.deepEqual(await store.settleDeliveries([settlementOf(first!, 'again'), settlementOf(ofB!, 'retired'), settlementOf(second!, 'delivered')]), ['kept', 'kept', 'kept'])
+    assert.equal((await store.getSubscription(a!.number))?.failingSince, null)
+  }),
+
   alone('what waits for its next attempt is due at once for a URL that supersedes, its attempts counted anew', async ({ open }) => {
     const { store } = await open()
     await save(store, 'a')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { alone, canceled, plenty, start } from './bench.ts'
 import {
-  answer, claimDelivery, claimDeliveries, debtsOf, getSubscription, newSubscription, publishAndOwe, save, statusesOf, subscribe, workflow
+  answer, claimDelivery, claimDeliveries, debtsOf, findFanOut, getSubscription, newSubscription, publishAndOwe, publishOne, save, statusesOf, step, subscribe, workflow
 } from './webhook-bench.ts'
 
 const limits = { maxUnproved: 3, gapMs: 1000 }
@@ -62,6 +62,23 @@ export const versionCases = [
       await store.resume(real!.number)
       await store.unsubscribe(real!.number, canceled())
     }
+  }),
+
+  // A resume by hand makes two versions active.
+  alone('a version that was suspended since it was looked at does not keep an event from another', async ({ open }) => {
+    const { store } = await open()
+    const [real, other] = await save(store, 'real', 'other')
+    await publishAndOwe(store)
+    assert.equal(await answer(store, await claimDelivery(store), 'suspended'), 'moved')
+    await store.resume(other!.number)
+    const event = await publishOne(store)
+    const owed = await store.findSubscribers(await findFanOut(store, event), plenty)
+    assert.deepEqual(owed.map(({ number, status }) => [number, status]), [real, other].map((one) => [one!.number, 'active']))
+    await answer(store, await claimDelivery(store), 'suspended')
+    assert.deepEqual(await statusesOf(store, real!, other!), ['suspended', 'active'])
+    assert.equal((await store.fanOut(step(event, { owed }))).done, true)
+    assert.deepEqual((await debtsOf(store)).filter(([, number]) => number === event), [['pending', event, other!.number]])
+    assert.equal((await getSubscription(store, real!)).skipped, 1)
   }),
 
   alone('headers that came with both versions name the old one, so that its late unsubscribe does not end the new one (engine 2.5)', async ({ open }) => {
