@@ -1,6 +1,6 @@
 import t, { test } from 'tap'
 import { numbersOf } from '../../src/testing/store-contract/bench.ts'
-import { publishOne, settlementOf, step, subscribe } from '../../src/testing/store-contract/webhook-bench.ts'
+import { beginning, publishOne, settlementOf, step, subscribe } from '../../src/testing/store-contract/webhook-bench.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 import { until } from '../helpers/until.ts'
 
@@ -47,7 +47,7 @@ for (const size of ['empty', 'small'] as const) {
     const known = numbersOf(await subscribe(store, { url: 'a', workflow: 'w' }, { url: 'b' }, { url: 'c' }))
     const callBack = async (numbers: number[], skipped: number[]): Promise<void> => {
       const owed = numbers.map((number) => ({ number }))
-      const { begun } = await store.fanOut(step(await publishOne(store), { owed, skipped, begin: { exceptHosts: [], limit: 500 } }))
+      const { begun } = await store.fanOut(beginning(step(await publishOne(store), { owed, skipped })))
       t.equal(begun.length, numbers.length)
       const outcomes = await store.settleDeliveries(begun.map((delivery, place) => settlementOf(delivery, place % 2 === 0 ? 'delivered' : 'again')))
       t.ok(outcomes.every((outcome) => outcome === 'kept'))

@@ -7,48 +7,42 @@ import { keepWorker } from './workers.ts'
 export async function fanOut (transaction: Transaction, step: FanOutStep, worker: string): Promise<FanOutOutcome> {
   const { change } = transaction
   const here = [step.event, step.operation, step.from, step.round]
+  const mayBegin = step.owed.some(({ begins }) => begins)
   // Asked for at once, these are one round trip.
   const [,, moved] = await Promise.all([
     lockOperations(transaction, [step.operation]),
-    step.begin === undefined ? undefined : keepWorker(transaction, worker),
+    mayBegin ? keepWorker(transaction, worker) : undefined,
     step.to === null
       ? change('DELETE FROM @.fan_outs WHERE event = $1 AND operation = $2 AND cursor = $3 AND round = $4', ...here)
       : change('UPDATE @.fan_outs SET cursor = $5 WHERE event = $1 AND operation = $2 AND cursor = $3 AND round = $4', ...here, step.to)
   ])
   if (moved === 0) return { done: false, begun: [] }
-  if (mayWait(step)) transaction.tell()
+  if (step.owed.some(({ begins }) => begins !== true)) transaction.tell()
   const owes = step.owed.length + step.skipped.length > 0
-  const statements = (owes ? 1 : 0) + (step.begin === undefined ? 0 : 1) + (step.failed.length > 0 ? 1 : 0)
+  const statements = (owes ? 1 : 0) + (mayBegin ? 1 : 0) + (step.failed.length > 0 ? 1 : 0)
   if (statements > 0) transaction.commitWith(statements)
   const [begun, [event]] = await Promise.all([
     owes ? oweEvent(transaction, step, worker) : [],
-    step.begin === undefined ? [] : transaction.prepared('SELECT body FROM @.events WHERE number = $1', step.event),
+    mayBegin ? transaction.prepared('SELECT body FROM @.events WHERE number = $1', step.event) : [],
     step.failed.length > 0 ? keepLetters(transaction, step) : undefined
   ])
   return { done: true, begun: begun.map((row) => toBegun(row, step, event!.body as string)) }
 }
 
-/** Whether there may be something for other replicas. */
-function mayWait ({ owed, begin, now }: FanOutStep): boolean {
-  return owed.length > (begin?.limit ?? 0) || owed.some(({ dueAt }) => dueAt > now) || (owed.length > 0 && begin!.exceptHosts.length > 0)
-}
-
 /** Resolves to those that begin, in their order. */
-async function oweEvent ({ prepared }: Statements, { owed, skipped, event, now, begin }: FanOutStep, worker: string): Promise<Row[]> {
+async function oweEvent ({ prepared }: Statements, { owed, skipped, event, now }: FanOutStep, worker: string): Promise<Row[]> {
   // They may have been forgotten or suspended since they were looked at. An event is owed once: not to whom it was, and to
   // one version of a workflow, though a save may come in the midst of a fan-out; one that is suspended takes no other's turn.
   // Each row is looked up by itself (OFFSET 0 keeps it so) and what is counted is one list: the plan, made once for all, may
   // come from a time when the tables were small, and does not know how few of many subscriptions it is about.
   return await prepared(`
     WITH looked AS MATERIALIZED (
-      SELECT wanted.*, due_at, place, CASE WHEN versionless_digest IS NULL THEN 1 ELSE
+      SELECT wanted.*, due_at, begins, place, CASE WHEN versionless_digest IS NULL THEN 1 ELSE
         row_number() OVER (PARTITION BY versionless_digest, operation, owner, status = 'suspended' ORDER BY place) END AS version
-      FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS owed (subscription, due_at, place) CROSS JOIN LATERAL (
+      FROM unnest($1::bigint[], $2::bigint[], $6::bool[]) WITH ORDINALITY AS owed (subscription, due_at, begins, place) CROSS JOIN LATERAL (
         SELECT number, operation, owner, created_at, url_hint, host, status, versionless_digest FROM @.subscriptions WHERE number = owed.subscription OFFSET 0) AS wanted),
     wanting AS MATERIALIZED (
-      SELECT looked.*, may_begin AND count(*) FILTER (WHERE may_begin) OVER (ORDER BY place) <= $7 AS begins
-      FROM looked CROSS JOIN LATERAL (SELECT due_at <= $4 AND host <> ALL ($6::text[]) AS may_begin) AS judged
-      WHERE version = 1 AND status <> 'suspended' AND (versionless_digest IS NULL OR NOT EXISTS (
+      SELECT * FROM looked WHERE version = 1 AND status <> 'suspended' AND (versionless_digest IS NULL OR NOT EXISTS (
         SELECT 1 FROM @.subscriptions AS versions JOIN @.deliveries ON deliveries.event = $3 AND deliveries.subscription = versions.number
         WHERE versions.versionless_digest = looked.versionless_digest AND versions.operation = looked.operation AND versions.owner = looked.owner
           AND versions.number <> looked.number AND deliveries.status <> 'dead'))),
@@ -59,12 +53,12 @@ async function oweEvent ({ prepared }: Statements, { owed, skipped, event, now, 
       FROM wanting ORDER BY place ON CONFLICT DO NOTHING RETURNING number, subscription, claim),
     counted AS (
       UPDATE @.subscriptions SET skipped = skipped + 1
-      WHERE number = ANY (ARRAY(SELECT number FROM looked WHERE status = 'suspended' UNION ALL SELECT unnest($8::bigint[]))))
+      WHERE number = ANY (ARRAY(SELECT number FROM looked WHERE status = 'suspended' UNION ALL SELECT unnest($7::bigint[]))))
     SELECT inserted.number, begun.* FROM inserted CROSS JOIN LATERAL (
       SELECT number AS subscription, operation, owner, created_at, url_hint, sealed_url, failing_since
       FROM @.subscriptions WHERE subscriptions.number = inserted.subscription OFFSET 0) AS begun
     WHERE claim = 1 ORDER BY inserted.number`,
-  owed.map(({ subscription }) => subscription), owed.map(({ dueAt }) => dueAt), event, now, worker, begin?.exceptHosts ?? [], begin?.limit ?? 0, skipped)
+  owed.map(({ subscription }) => subscription), owed.map(({ dueAt }) => dueAt), event, now, worker, owed.map(({ begins }) => begins ?? false), skipped)
 }
 
 function toBegun (row: Row, { event, now }: FanOutStep, body: string): ClaimedDelivery {

@@ -256,8 +256,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     async fanOut (step) {
       const make = (given: FanOutStep): Promise<FanOutOutcome> => write((transaction) => fanOut(transaction, given, worker))
-      const claiming = step.begin === undefined ? undefined : heldDeliveries.claimAlong(() => make(step), ({ begun }) => begun.map(claimOf))
-      return await (claiming ?? make({ ...step, begin: undefined }))
+      const claiming = step.owed.some(({ begins }) => begins) ? heldDeliveries.claimAlong(() => make(step), ({ begun }) => begun.map(claimOf)) : undefined
+      return await (claiming ?? make({ ...step, owed: step.owed.map((one) => ({ ...one, begins: false })) }))
     },
 
     async claimDeliveries (request) {
