@@ -1,5 +1,5 @@
 import type {
-  DeliveryAttempt, DeliveryRecord, DeliveryStatus, Failure, JobRecord, JobStatus, SubscriptionRecord, SubscriptionStatus
+  ClaimedDelivery, DeliveryAttempt, DeliveryRecord, DeliveryStatus, FanOutStep, Failure, JobRecord, JobStatus, SubscriptionRecord, SubscriptionStatus
 } from '../work/store.ts'
 
 /** A row, by the names of its columns, which are the same in both schemas. */
@@ -73,6 +73,12 @@ export function toDelivery (row: Row): DeliveryRecord {
     job: row.job as number | null
   }
 }
+
+type Begun = Pick<ClaimedDelivery, 'number' | 'operation' | 'owner' | 'subscription' | 'subscriptionCreatedAt' | 'urlHint' | 'sealedUrl' | 'failingSince'>
+
+/** A delivery that begins with the step that owes it: all the rest is the same for each. */
+export const toBegun = ({ event, now }: FanOutStep, body: string, begun: Begun): ClaimedDelivery =>
+  ({ ...begun, status: 'pending', attempts: 0, createdAt: now, dueAt: null, endedAt: null, event, job: null, claim: 1, body })
 
 /** How many attempts at a delivery are kept, the newest. */
 export const maxAttemptsKept = 100

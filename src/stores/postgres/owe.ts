@@ -1,5 +1,5 @@
-import type { Callback, ClaimedDelivery, FanOutOutcome, FanOutStep } from '../../work/store.ts'
-import { attemptLogOf, toBytes } from '../records.ts'
+import type { Callback, FanOutOutcome, FanOutStep } from '../../work/store.ts'
+import { attemptLogOf, toBegun, toBytes } from '../records.ts'
 import type { Row, Statements, Transaction } from './connection.ts'
 import { lockOperations } from './subscriptions.ts'
 import { keepWorker } from './workers.ts'
@@ -26,7 +26,19 @@ export async function fanOut (transaction: Transaction, step: FanOutStep, worker
     mayBegin ? transaction.prepared('SELECT body FROM @.events WHERE number = $1', step.event) : [],
     step.failed.length > 0 ? keepLetters(transaction, step) : undefined
   ])
-  return { done: true, begun: begun.map((row) => toBegun(row, step, event!.body as string)) }
+  return {
+    done: true,
+    begun: begun.map((row) => toBegun(step, event!.body as string, {
+      number: row.number as number,
+      operation: row.operation as string,
+      owner: row.owner as string,
+      subscription: row.subscription as number,
+      subscriptionCreatedAt: row.created_at as number,
+      urlHint: row.url_hint as string,
+      sealedUrl: toBytes(row.sealed_url),
+      failingSince: row.failing_since as number | null
+    }))
+  }
 }
 
 /** Resolves to those that begin, in their order. */
@@ -59,28 +71,6 @@ async function oweEvent ({ prepared }: Statements, { owed, skipped, event, now }
       FROM @.subscriptions WHERE subscriptions.number = inserted.subscription OFFSET 0) AS begun
     WHERE claim = 1 ORDER BY inserted.number`,
   owed.map(({ subscription }) => subscription), owed.map(({ dueAt }) => dueAt), event, now, worker, owed.map(({ begins }) => begins ?? false), skipped)
-}
-
-function toBegun (row: Row, { event, now }: FanOutStep, body: string): ClaimedDelivery {
-  return {
-    number: row.number as number,
-    operation: row.operation as string,
-    owner: row.owner as string,
-    subscription: row.subscription as number,
-    subscriptionCreatedAt: row.created_at as number,
-    urlHint: row.url_hint as string,
-    status: 'pending',
-    attempts: 0,
-    createdAt: now,
-    dueAt: null,
-    endedAt: null,
-    event,
-    job: null,
-    claim: 1,
-    sealedUrl: toBytes(row.sealed_url),
-    body,
-    failingSince: row.failing_since as number | null
-  }
 }
 
 /** Filters failed: dead from the start. */

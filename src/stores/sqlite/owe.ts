@@ -1,5 +1,5 @@
 import type { Callback, ClaimedDelivery, FanOutOutcome, FanOutStep, OwedCallback } from '../../work/store.ts'
-import { attemptLogOf } from '../records.ts'
+import { attemptLogOf, toBegun } from '../records.ts'
 import type { Transaction } from './connection.ts'
 import { readPlace } from './subscriptions.ts'
 
@@ -56,27 +56,7 @@ function oweEvent (transaction: Transaction, step: FanOutStep, worker: string): 
   return [...begins].flatMap((subscription) => {
     const number = numbers.get(subscription)
     const { owner, createdAt, urlHint, sealedUrl, failingSince } = wanting.get(subscription)!
-    return number === undefined
-      ? []
-      : [{
-          number,
-          operation,
-          owner,
-          subscription,
-          subscriptionCreatedAt: createdAt,
-          urlHint,
-          status: 'pending',
-          attempts: 0,
-          createdAt: now,
-          dueAt: null,
-          endedAt: null,
-          event,
-          job: null,
-          claim: 1,
-          sealedUrl,
-          body,
-          failingSince
-        }]
+    return number === undefined ? [] : [toBegun(step, body, { number, operation, owner, subscription, subscriptionCreatedAt: createdAt, urlHint, sealedUrl, failingSince })]
   })
 }
 
