@@ -124,6 +124,24 @@ test('what becomes due while a step is being committed is sent at once, whatever
   latch.open()
 })
 
+test('what becomes due without a word is sent after the next poll, though an event is still being sent to many', async (t) => {
+  const worker = await createWebhookWorker(t, { schedule: [0] })
+  await worker.subscribe('https://late.example/cb')
+  worker.sender.receive = () => 503
+  await worker.orders.publish({ n: 0 })
+  await worker.clock.advance(0)
+  t.same(await statusesOf(worker), ['dead'])
+  // So fast that the event is taken ahead step by step, and so slow that no place is free for long.
+  worker.sender.receive = () => new Promise((resolve) => { worker.clock.after(120, () => { resolve(200) }) })
+  await subscribeMany(worker, 7000)
+  await worker.orders.publish({ n: 1 })
+  await worker.clock.advance(1000)
+  t.equal(await worker.store.redeliver({ limit: 1 }, worker.clock.now()), 1)
+  while (worker.sender.sent.length < 7002) await worker.clock.advance(120)
+  const place = worker.sender.sent.slice(1).findIndex(({ body }) => body === '{"n":0}')
+  t.ok(place > 0 && place < 6500, `as the ${place}th of ${worker.sender.sent.length - 1}`)
+})
+
 test('a fan-out that is under way when the runners stop loses nothing, and what has not begun is given back unsent', async (t) => {
   const file = createSharedFile(t)
   const clock = createManualClock()
