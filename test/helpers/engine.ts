@@ -10,6 +10,16 @@ type Answer = (request: FastifyRequest, reply: FastifyReply, count: number) => u
 /** An API written by hand: of each route, what it answers to its n-th request, the first is 1. */
 export type Routes = Record<string, Answer>
 
+/** An action that subscribes at `/calls` and waits for its callback. */
+export const wait = {
+  type: 'HttpWebhook',
+  inputs: {
+    subscribe: { method: 'POST', uri: '/calls', body: { callbackUrl: '@{listCallbackUrl()}', flavour: 'lemon' } },
+    unsubscribe: { method: 'POST', uri: '/calls/unsubscribe', body: { callbackUrl: '@{listCallbackUrl()}' } }
+  },
+  limit: { timeout: 'PT1H' }
+} as const
+
 /** An engine that calls an API written by hand, on a virtual clock. */
 export async function createEngine (t: Test, routes: Routes | ((parts: AppParts) => Routes), options: Omit<EngineOptions, 'app'> = {}): Promise<LogicAppsEngine> {
   const app = Fastify()

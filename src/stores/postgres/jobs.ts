@@ -31,17 +31,20 @@ export async function findLost ({ sql }: Statements, leases: Lease[], worker: st
   return leases.filter((_, index) => lost.has(index + 1))
 }
 
-interface Held { attempt: number, worker: string | null }
+interface Held { attempt: number, worker: string | null, endedAt: number | null }
 
 /** Those that are there. In the order of their numbers, as all do, so that no two wait for each other. */
-async function lockJobs ({ prepared }: Statements, numbers: number[]): Promise<Map<number, Held & { endedAt: number | null }>> {
+async function lockJobs ({ prepared }: Statements, numbers: number[]): Promise<Map<number, Held>> {
   const rows = await prepared('SELECT number, attempt, worker, ended_at AS "endedAt" FROM @.jobs WHERE number = ANY ($1) ORDER BY number FOR UPDATE', numbers)
-  return new Map(rows.map((row) => [row.number as number, row as unknown as Held & { endedAt: number | null }]))
+  return new Map(rows.map((row) => [row.number as number, row as unknown as Held]))
 }
 
 export async function reportProgress (transaction: Transaction, reports: ProgressReport[], worker: string): Promise<boolean[]> {
   const jobs = await lockJobs(transaction, reports.map(({ lease }) => lease.number))
-  const held = reports.map(({ lease: { number, attempt } }) => jobs.get(number)?.attempt === attempt && jobs.get(number)?.worker === worker)
+  const held = reports.map(({ lease: { number, attempt } }) => {
+    const job = jobs.get(number)
+    return job?.attempt === attempt && job.worker === worker
+  })
   // Of several of one job the last is what remains.
   const last = new Map(reports.filter((_, index) => held[index]).map((report) => [report.lease.number, report]))
   if (last.size > 0) {

@@ -7,7 +7,7 @@ import { sqliteStore } from '../../../src/stores/sqlite/index.ts'
 import { type AppParts, createLogicAppsEngine, type HttpTrigger, type ManualClock, type TriggerHandle } from '../../../src/testing/index.ts'
 import { closeApp } from '../../helpers/app.ts'
 import { bake, cakeSchema, orderSchema } from '../../helpers/cakes.ts'
-import { createPluginEngine, traceOf, waitsOf } from '../../helpers/engine.ts'
+import { createPluginEngine, traceOf, wait, waitsOf } from '../../helpers/engine.ts'
 import { addNumbers, addOrders } from '../../helpers/polling.ts'
 import { createTempDir } from '../../helpers/temp-dir.ts'
 import { addCalls, addHooks, publish } from '../../helpers/webhooks.ts'
@@ -16,14 +16,6 @@ const addCakes = (app: FastifyInstance): void => {
   app.asyncAction('/cakes', { schema: { operationId: 'BakeCake', body: orderSchema }, result: cakeSchema, retryAfterSeconds: 4 }, bake)
 }
 const order = { type: 'Http', inputs: { method: 'POST', uri: '/cakes', body: { flavour: 'lemon' } } } as const
-const callMe = {
-  type: 'HttpWebhook',
-  inputs: {
-    subscribe: { method: 'POST', uri: '/calls', body: { callbackUrl: '@{listCallbackUrl()}', flavour: 'lemon' } },
-    unsubscribe: { method: 'POST', uri: '/calls/unsubscribe', body: { callbackUrl: '@{listCallbackUrl()}' } }
-  },
-  limit: { timeout: 'PT1H' }
-} as const
 const onOrder = {
   type: 'HttpWebhook',
   inputs: {
@@ -44,7 +36,7 @@ for (const profile of ['consumption', 'standard', 'power-automate', 'custom-conn
 
   test(`a webhook action is called back with the cloud's own URL from ${profile}, under the default policy`, async (t) => {
     const { engine, app } = await createPluginEngine(t, (instance) => { addCalls(instance) }, { profile })
-    const result = await engine.run(callMe)
+    const result = await engine.run(wait)
     t.match(result, { status: 'Succeeded', outputs: { body: { flavour: 'lemon' } } })
     t.equal(result.history.at(-1)!.purpose, 'unsubscribe')
     await engine.expectQuiet({ after: 'PT20M' })
@@ -61,7 +53,7 @@ for (const firstRequest of ['again', 'at-once', 'answer-lost'] as const) {
 
   test(`a subscribe call that comes twice (${firstRequest}) makes one callback`, async (t) => {
     const { engine, app } = await createPluginEngine(t, (instance) => { addCalls(instance) }, { quirks: { firstRequest } })
-    t.match(await engine.run(callMe), { status: 'Succeeded' })
+    t.match(await engine.run(wait), { status: 'Succeeded' })
     await engine.expectQuiet({ after: 'PT20M' })
     t.equal((await app.logicApps.jobs.list()).length, 1)
     t.equal(engine.callbacks.received.length, 1)
@@ -71,7 +63,7 @@ for (const firstRequest of ['again', 'at-once', 'answer-lost'] as const) {
 test('callbacks outlast bursts of 429, 5xx, broken connections and slow answers', async (t) => {
   const { engine } = await createPluginEngine(t, (app) => { addCalls(app) })
   engine.callbacks.script([{ statusCode: 429, retryAfterSeconds: 60 }, 503, 'reset', { delaySeconds: 20 }])
-  const action = engine.start(callMe, { name: 'Bake' })
+  const action = engine.start(wait, { name: 'Bake' })
   await engine.until(action.done)
   const [first, second, ...rest] = engine.callbacks.received
   t.ok(second!.at - first!.at >= 60_000, 'Retry-After is honoured')
@@ -83,7 +75,7 @@ test('callbacks outlast bursts of 429, 5xx, broken connections and slow answers'
 test('a cancelled webhook action cancels its job, whatever the unsubscribe says (engine 2.5)', async (t) => {
   for (const unsubscribe of [{ body: { callbackUrl: '@{listCallbackUrl()}' } }, {}, { headers: { callbackurl: 'nonsense' } }]) {
     const { engine, app } = await createPluginEngine(t, (instance) => { addCalls(instance) })
-    const action = engine.start({ ...callMe, inputs: { ...callMe.inputs, unsubscribe: { method: 'POST', uri: '/calls/unsubscribe', ...unsubscribe } } })
+    const action = engine.start({ ...wait, inputs: { ...wait.inputs, unsubscribe: { method: 'POST', uri: '/calls/unsubscribe', ...unsubscribe } } })
     await engine.advance('PT3S')
     action.cancel()
     await engine.until(action.done)

@@ -1,16 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { test, type Test } from 'tap'
 import type { AppParts, EngineOptions, LogicAppsEngine, TriggerHandle } from '../../../src/testing/index.ts'
-import { createEngine, traceOf } from '../../helpers/engine.ts'
-
-const wait = {
-  type: 'HttpWebhook',
-  inputs: {
-    subscribe: { method: 'POST', uri: '/calls', body: { callbackUrl: '@{listCallbackUrl()}', flavour: 'lemon' } },
-    unsubscribe: { method: 'POST', uri: '/calls/unsubscribe', body: { callbackUrl: '@{listCallbackUrl()}' } }
-  },
-  limit: { timeout: 'PT1H' }
-} as const
+import { createEngine, traceOf, wait } from '../../helpers/engine.ts'
 
 const urlOf = ({ body }: FastifyRequest): string => (body as { callbackUrl: string }).callbackUrl
 
@@ -20,6 +11,19 @@ async function call ({ callbacks: { dispatcher } }: AppParts, url: string, { met
   const answer = await dispatcher.request({ origin, path: url.slice(origin.length), method: method as 'POST', headers: { 'content-type': 'application/json', ...headers }, body: method === 'GET' ? null : body })
   await answer.body.dump()
   return answer.statusCode
+}
+
+/** An action that has subscribed with a URL. */
+async function startWaiting (t: Test): Promise<{ engine: LogicAppsEngine, action: ReturnType<LogicAppsEngine['start']>, parts: AppParts, url: string }> {
+  let parts!: AppParts
+  let url = ''
+  const engine = await createEngine(t, (given) => {
+    parts = given
+    return { 'POST /calls': (request) => { url = urlOf(request); return '' }, 'POST /calls/unsubscribe': () => '' }
+  })
+  const action = engine.start(wait, { name: 'Bake' })
+  await engine.advance(0)
+  return { engine, action, parts, url }
 }
 
 test('an action waits for its callback, which becomes its outputs (engine 2.15, 2.22)', async (t) => {
@@ -147,14 +151,7 @@ test('a connector deletes the Location of the 201, with its credentials on its o
 })
 
 test('a callback must be right in every byte, a POST, and without Authorization (engine 2.16, 2.18, rule 16)', async (t) => {
-  let parts!: AppParts
-  let url = ''
-  const engine = await createEngine(t, (given) => {
-    parts = given
-    return { 'POST /calls': (request) => { url = urlOf(request); return '' }, 'POST /calls/unsubscribe': () => '' }
-  })
-  const action = engine.start(wait, { name: 'Bake' })
-  await engine.advance(0)
+  const { engine, action, parts, url } = await startWaiting(t)
   for (const [wrong, status] of [
     [decodeURIComponent(url), 401], [url.replaceAll('%2F', '%2f'), 401], [`${url}&a=1`, 401], [url.split('&sig=')[0]!, 401], [url.split('?')[0]!, 401], [url.replace('/run?', '/run/?'), 404]
   ] as const) t.equal(await call(parts, wrong), status, wrong.slice(-40))
@@ -168,14 +165,7 @@ test('a callback must be right in every byte, a POST, and without Authorization 
 })
 
 test('what a callback meets can be scripted (issue 7)', async (t) => {
-  let parts!: AppParts
-  let url = ''
-  const engine = await createEngine(t, (given) => {
-    parts = given
-    return { 'POST /calls': (request) => { url = urlOf(request); return '' }, 'POST /calls/unsubscribe': () => '' }
-  })
-  const action = engine.start(wait, { name: 'Bake' })
-  await engine.advance(0)
+  const { engine, action, parts, url } = await startWaiting(t)
   engine.callbacks.script([{ statusCode: 429, retryAfterSeconds: 9 }, 503], 'Bake')
   engine.callbacks.script(['reset', { delaySeconds: 30 }])
   engine.callbacks.script([500], 'Other')
