@@ -1,11 +1,16 @@
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { createRecent } from '../protocol/recent.ts'
 import { createSharedLookup, type SharedLookup } from './shared-lookup.ts'
 
 /** Refused when the socket connects: no answer of a name server can get around it. */
 export class ForbiddenAddressError extends Error {
   override readonly name = 'ForbiddenAddressError'
 }
+
+/** Of hosts, which are asked about for each callback. */
+const maxVerdicts = 1_000
+const maxHostLength = 255
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number]
 
@@ -25,6 +30,7 @@ export interface AddressGuard {
  * link-local, multicast, broadcast and the cloud's metadata addresses need a range that lies within theirs.
  */
 export function createAddressGuard (networks: readonly string[], lookup: SharedLookup = createSharedLookup()): AddressGuard {
+  const verdicts = createRecent<boolean>(maxVerdicts, maxHostLength)
   const ranges = networks.map((network): Range => ipaddr.parseCIDR(network))
 
   function isAllowed (address: string): boolean {
@@ -40,8 +46,10 @@ export function createAddressGuard (networks: readonly string[], lookup: SharedL
   return {
     isAllowed,
     isAllowedHost (hostname) {
+      const verdict = verdicts.get(hostname)
+      if (verdict !== undefined) return verdict
       const literal = hostname.replace(/^\[|\]$/g, '')
-      return isIP(literal) === 0 || isAllowed(literal)
+      return verdicts.set(hostname, isIP(literal) === 0 || isAllowed(literal))
     },
     lookup (hostname, options, callback) {
       lookup(hostname, { ...options, all: true }, (error, addresses) => {

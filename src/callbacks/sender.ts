@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { Agent, Dispatcher } from 'undici'
 import type { CallbackUrl } from '../protocol/callback-url.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
-import { exchange } from './exchange.ts'
+import { exchange, type Exchanged } from './exchange.ts'
 import { disabledCode, retryAfterMsOf, type CallbackAnswer } from './outcome.ts'
 import { LookupTurnError } from './shared-lookup.ts'
 
@@ -35,11 +35,12 @@ const keptAnswerLength = 1000
  */
 export function createCallbackSender (guard: AddressGuard, signingSecrets: string[], dispatcher?: Dispatcher): CallbackSender {
   let own: Promise<Agent> | undefined
+  let ready = dispatcher
 
-  async function agentOf (): Promise<Dispatcher> {
-    if (dispatcher !== undefined) return dispatcher
+  async function prepare (): Promise<Dispatcher> {
     own ??= createAgent()
-    return await own
+    ready = await own
+    return ready
   }
 
   async function createAgent (): Promise<Agent> {
@@ -49,11 +50,11 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
     return new Agent({ connect: { lookup: guard.lookup, timeout: connectTimeoutMs }, connections: 64, pipelining: 1, keepAliveTimeout: 10_000 })
   }
 
-  async function post ({ url, id, body, now }: CallbackRequest, signal: AbortSignal): Promise<Omit<CallbackAnswer, 'durationMs'>> {
+  function post (agent: Dispatcher, { url, id, body, now }: CallbackRequest, signal: AbortSignal): Promise<Exchanged> {
     // A socket to an address asks no name server.
     if (!guard.isAllowedHost(url.hostname)) throw new ForbiddenAddressError('callbacks may not go to this address')
     const timestamp = String(Math.floor(now / 1000))
-    const answer = await exchange(await agentOf(), {
+    return exchange(agent, {
       origin: `${url.protocol}//${url.hostname}:${url.port}`,
       // Byte for byte: the signature in the query covers it (rule 16).
       path: url.target,
@@ -67,25 +68,21 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
       },
       body
     }, signal)
-    return {
-      statusCode: answer.statusCode,
-      retryAfterMs: retryAfterMsOf(answer.headers['retry-after'], now),
-      text: withoutSecrets(answer.beginning, url).slice(0, keptAnswerLength)
-    }
   }
 
   return {
-    prepare: async () => { await agentOf() },
+    prepare: async () => { if (ready === undefined) await prepare() },
 
     async send (request, signal) {
+      const { url, now } = request
       const started = performance.now()
-      let answer: Omit<CallbackAnswer, 'durationMs'>
       try {
-        answer = await post(request, signal)
+        const { statusCode, headers, beginning } = await post(ready ?? await prepare(), request, signal)
+        return { statusCode, retryAfterMs: retryAfterMsOf(headers['retry-after'], now), text: withoutSecrets(beginning, url).slice(0, keptAnswerLength), durationMs: performance.now() - started }
       } catch (error) {
-        answer = { statusCode: null, retryAfterMs: null, text: withoutSecrets(describe(error), request.url).slice(0, keptAnswerLength), ...(error instanceof LookupTurnError && { isUnsent: true }) }
+        const text = withoutSecrets(describe(error), url).slice(0, keptAnswerLength)
+        return { statusCode: null, retryAfterMs: null, text, durationMs: performance.now() - started, ...(error instanceof LookupTurnError && { isUnsent: true }) }
       }
-      return { ...answer, durationMs: performance.now() - started }
     },
     close: async () => { await (await own)?.destroy() }
   }

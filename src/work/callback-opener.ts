@@ -3,6 +3,7 @@ import { createRecent } from '../protocol/recent.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import { refusalOf, type CallbackPolicy } from './callback-policy.ts'
 import type { JudgedAnswer } from './judge-answer.ts'
+import type { ClaimedDelivery } from './store.ts'
 
 /** A workflow gets event after event: a cipher and a parser are a tenth of what a callback costs. */
 const maxRecent = 10_000
@@ -10,11 +11,11 @@ const maxRecent = 10_000
 const maxKept = 600
 
 /** The URL, or what is kept in place of a receiver's answer. */
-export type CallbackOpener = (sealedUrl: Uint8Array) => CallbackUrl | JudgedAnswer
+export type CallbackOpener = (of: Pick<ClaimedDelivery, 'subscription' | 'sealedUrl'>) => CallbackUrl | JudgedAnswer
 
 /** Reads what was sealed, and judges it anew: options may have become stricter since. */
 export function createCallbackOpener (sealer: Sealer, policy: CallbackPolicy): CallbackOpener {
-  const known = createRecent<CallbackUrl>(maxRecent, maxKept)
+  const known = createRecent<{ sealedUrl: Uint8Array, url: CallbackUrl }, number>(maxRecent)
 
   function open (sealedUrl: Uint8Array): CallbackUrl | JudgedAnswer {
     let text: string
@@ -34,12 +35,13 @@ export function createCallbackOpener (sealer: Sealer, policy: CallbackPolicy): C
     }[refusal], 'dead')
   }
 
-  return (sealedUrl) => {
-    const key = Buffer.from(sealedUrl.buffer, sealedUrl.byteOffset, sealedUrl.byteLength).toString('latin1')
-    const recent = known.get(key)
-    if (recent !== undefined) return recent
+  return ({ subscription, sealedUrl }) => {
+    const recent = known.get(subscription)
+    // It is sealed anew when its caller subscribes again.
+    if (recent !== undefined && Buffer.compare(recent.sealedUrl, sealedUrl) === 0) return recent.url
     const url = open(sealedUrl)
-    return 'answer' in url ? url : known.set(key, url)
+    if (!('answer' in url) && sealedUrl.length <= maxKept) known.set(subscription, { sealedUrl, url })
+    return url
   }
 }
 

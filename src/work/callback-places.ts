@@ -9,6 +9,12 @@ const maxSending = 2_000
 /** So many of one event are taken at once: they share its body, and there is something to send while more is owed. */
 const capacity = 500
 
+/** A callback, and the public id of its delivery. */
+export interface Outgoing {
+  delivery: ClaimedDelivery
+  id: string
+}
+
 /** Who is sent to, and who is next. */
 export interface CallbackPlaces {
   /** How many more may be claimed now. @param inGroups Not before half of all places are free, since each claim costs a commit. */
@@ -18,13 +24,13 @@ export interface CallbackPlaces {
   /** Those that will be over soon: who has not answered for long is none of them. */
   lively (): number
   /** They begin in their order, as soon as may be. */
-  take (deliveries: ClaimedDelivery[]): void
+  take (callbacks: Outgoing[]): void
   /** Keeps places for what somebody is about to claim. Called back with what it was. */
-  keep (count: number): (claimed: ClaimedDelivery[]) => void
+  keep (count: number): (claimed: Outgoing[]) => void
   /** Begins with one for which there may be no place. */
-  start (delivery: ClaimedDelivery, controller?: AbortController): void
+  start (callback: Outgoing, controller?: AbortController): void
   /** Those that have not begun, which then never do, nor does what is taken from now on. Resolves when nothing is kept any more. */
-  clear (): Promise<ClaimedDelivery[]>
+  clear (): Promise<Outgoing[]>
   /** Resolves when nothing is left to do of those that have begun. */
   drained (): Promise<unknown>
 }
@@ -32,13 +38,13 @@ export interface CallbackPlaces {
 export interface CallbackPlacesParts {
   clock: Clock
   /** Resolves when nothing of it is left to do. @param onTried To be called when the attempt is over. */
-  begin: (delivery: ClaimedDelivery, onTried: () => void, controller?: AbortController) => Promise<void>
+  begin: (callback: Outgoing, onTried: () => void, controller?: AbortController) => Promise<void>
   /** There is more room. */
   onRoom: () => void
 }
 
 export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesParts): CallbackPlaces {
-  const waiting: ClaimedDelivery[] = []
+  const waiting: Outgoing[] = []
   const keeping = new Set<Promise<void>>()
   let kept = 0
   let young = 0
@@ -52,7 +58,7 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
     while (young < maxYoung && sending.size < maxSending && waiting.length > 0) start(waiting.shift()!)
   }
 
-  function start (delivery: ClaimedDelivery, controller?: AbortController): void {
+  function start (callback: Outgoing, controller?: AbortController): void {
     young++
     let isYoung = true
     const grow = (): void => {
@@ -71,7 +77,7 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
       cancelGrowth()
       grow()
     }
-    const over = begin(delivery, onTried, controller).then(() => {
+    const over = begin(callback, onTried, controller).then(() => {
       tried--
       sending.delete(over)
       fill()
@@ -80,8 +86,8 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
     sending.add(over)
   }
 
-  function take (deliveries: ClaimedDelivery[]): void {
-    waiting.push(...deliveries)
+  function take (callbacks: Outgoing[]): void {
+    waiting.push(...callbacks)
     fill()
   }
 

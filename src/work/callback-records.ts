@@ -124,10 +124,13 @@ export type HostTransaction =
   | { query: (text: string, values: unknown[]) => Promise<unknown> }
   | { executeSql: (text: string, values?: unknown[]) => Promise<unknown> }
 
+/** As much of a subscription as says whether an event is owed to it. Each event reads those of all that wait for its topic. */
+export type SeenSubscription = Pick<SubscriptionRecord, 'number' | 'status' | 'host' | 'urlHint' | 'createdAt' | 'input'>
+
 /** A subscription as a fan-out sees it. */
-export interface Subscriber extends SubscriptionRecord {
+export interface Subscriber extends SeenSubscription {
   /** The superseded ones that it took the place of and has not been proved against, newest first. */
-  behind: SubscriptionRecord[]
+  behind: SeenSubscription[]
 }
 
 /** Whose debts: those of these operations, and of any other one when they are older than `strangersBefore`, epoch milliseconds. */

@@ -4,7 +4,7 @@ import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import { ShutdownReason } from './attempt.ts'
 import { createCallbackOpener } from './callback-opener.ts'
-import { createCallbackPlaces, youthMs } from './callback-places.ts'
+import { createCallbackPlaces, youthMs, type Outgoing } from './callback-places.ts'
 import type { CallbackPolicy } from './callback-policy.ts'
 import { createClaimLoop } from './claim-loop.ts'
 import { waitAtMost, type Clock } from './clock.ts'
@@ -12,7 +12,7 @@ import { createHostGate } from './host-gate.ts'
 import { judgeAnswer, type JudgedAnswer } from './judge-answer.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
-import { createSettler } from './settler.ts'
+import { createSettler, type Settled } from './settler.ts'
 import type { ClaimedDelivery, DeliveryOutcome, DeliverySettlement, Store } from './store.ts'
 
 const pollMs = 5_000
@@ -87,7 +87,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     // A second would only wait for the first: what comes of one callback may change whom the next is owed to.
     maxRuns: 1,
     // It is not urgent: half of all that will be over soon share a commit.
-    enough: () => places.lively() / 2
+    enough: () => places.lively() * 3 / 4
   })
   const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
   const openUrl = createCallbackOpener(sealer, policy)
@@ -129,7 +129,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       behind = deliveries.length === limit
       // A store looks at those that have waited longest, not at all: the next claim tells.
       if (deliveries.length > 0) nothingWaits = false
-      places.take(deliveries)
+      places.take(outgoing(deliveries))
       const waits = [nextDueAt === null ? undefined : nextDueAt - clock.now(), gate.nextOpenMs()].filter((wait) => wait !== undefined)
       if (accepting && waits.length > 0) loops.after('due callbacks', Math.min(...waits, pollMs), wake)
       return deliveries.length > 0
@@ -157,44 +157,49 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     }
     if (!accepting || !nothingWaits || isCrowded()) return undefined
     const limit = places.roomAhead()
-    return { limit, exceptHosts: [...new Set([...gate.closed(), ...passedOver])], fill: places.keep(limit) }
+    const fill = places.keep(limit)
+    return { limit, exceptHosts: [...new Set([...gate.closed(), ...passedOver])], fill: (begun) => { fill(outgoing(begun)) } }
   }
 
-  async function begin (delivery: ClaimedDelivery, onTried: () => void, controller = new AbortController()): Promise<void> {
+  function outgoing (deliveries: ClaimedDelivery[]): Outgoing[] {
+    const ids = deliveryIds.encodeAll(deliveries)
+    return deliveries.map((delivery, index) => ({ delivery, id: ids[index]! }))
+  }
+
+  async function begin ({ delivery, id }: Outgoing, onTried: () => void, controller = new AbortController()): Promise<void> {
+    const about = { deliveryId: id, operationId: delivery.operation, url: delivery.urlHint }
     sending.add(controller)
     try {
-      await deliver(delivery, controller, onTried)
+      const tried = await attempt(delivery, id, controller)
+      // While the store records it, others are sent.
+      onTried()
+      const settled = await settler.settle(settlementOf(delivery, tried), () => log.child(about), withoutAnswer)
+      if (settled?.outcome === 'kept' && settled.settlement.to.status === 'delivered') return log.debug({ ...about, statusCode: settled.settlement.attempt?.statusCode }, 'callback delivered')
+      // It may be due again, or others are due at once, at another URL.
+      wake()
+      if (settled !== undefined) tell(delivery, id, tried, settled, log.child(about))
     } catch (error) {
-      log.error({ err: error, deliveryId: deliveryIds.encode(delivery) }, 'a callback could not be handled')
+      log.error({ err: error, ...about }, 'a callback could not be handled')
     } finally {
       sending.delete(controller)
       onTried()
     }
   }
 
-  /** @param onTried Called when the attempt is over. */
-  async function deliver (delivery: ClaimedDelivery, controller: AbortController, onTried: () => void): Promise<void> {
-    const { number, claim, operation, owner, subscription, subscriptionCreatedAt, urlHint } = delivery
-    const id = deliveryIds.encode(delivery)
-    const deliveryLog = log.child({ deliveryId: id, operationId: operation, url: urlHint })
-    const tried = await attempt(delivery, id, controller)
-    // While the store records it, others are sent.
-    onTried()
-    const settled = await settler.settle(
-      'reason' in tried
-        ? { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt: tried.dueAt }, subscription: 'unchanged' }
-        : judgeAnswer(delivery, tried, schedule, clock.now(), Math.random()),
-      deliveryLog, withoutAnswer)
-    // It may be due again, or others are due at once, at another URL.
-    if (settled?.outcome !== 'kept' || settled.settlement.to.status !== 'delivered') wake()
-    if (settled === undefined) return
+  function settlementOf (delivery: ClaimedDelivery, tried: JudgedAnswer | PutBack): DeliverySettlement {
+    if (!('reason' in tried)) return judgeAnswer(delivery, tried, schedule, clock.now(), Math.random())
+    const { number, claim } = delivery
+    return { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt: tried.dueAt }, subscription: 'unchanged' }
+  }
+
+  /** Of one that was not taken. */
+  function tell ({ operation, owner, subscription, subscriptionCreatedAt, urlHint }: ClaimedDelivery, id: string, tried: JudgedAnswer | PutBack, settled: Settled<DeliverySettlement, DeliveryOutcome>, deliveryLog: Logger): void {
     if (settled.outcome === 'lost') return deliveryLog.warn({}, 'what came of this callback was not recorded: its subscription ended, or another worker has it')
     const { to, subscription: effect } = settled.settlement
     const { statusCode, text } = 'reason' in tried ? {} : tried.answer
     // Refused by a URL that had taken another's place, or taken over while it was sent: nobody was given up.
     if (settled.outcome === 'moved') return deliveryLog.info({ statusCode, answer: text }, 'the callback goes to another URL of this workflow')
     if ('reason' in tried) return deliveryLog.debug({ dueAt: tried.dueAt }, `callback put back: ${tried.reason}`)
-    if (to.status === 'delivered') return deliveryLog.debug({ statusCode }, 'callback delivered')
     if (to.status === 'pending') return deliveryLog.info({ statusCode, answer: text, dueAt: to.dueAt }, 'callback failed, it will be sent again')
     const outcome = effect === 'retired' || effect === 'suspended' ? effect : 'dead'
     deliveryLog.warn({ statusCode, answer: text, outcome }, 'callback given up')
@@ -202,16 +207,18 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     onNews({ outcome, operationId: operation, owner, subscriptionId, deliveryId: id, urlHint, statusCode: tried.answer.statusCode })
   }
 
-  async function attempt ({ sealedUrl, body, subscriptionCreatedAt }: ClaimedDelivery, id: string, controller: AbortController): Promise<JudgedAnswer | PutBack> {
+  async function attempt (delivery: ClaimedDelivery, id: string, controller: AbortController): Promise<JudgedAnswer | PutBack> {
+    const { body, subscriptionCreatedAt } = delivery
     const shutDown = (): PutBack => ({ dueAt: clock.now(), reason: 'the server is shutting down' })
     if (controller.signal.aborted) return shutDown()
     // A delivery that came from the subscription before is due at once, but its new caller may not have read our answer.
     const readyAt = subscriptionCreatedAt + callbackDelayMs
     if (clock.now() < readyAt) return { dueAt: readyAt, reason: 'its subscription is too new' }
-    const url = openUrl(sealedUrl)
+    const url = openUrl(delivery)
     if ('answer' in url) return url
     const host = `${url.hostname}:${url.port}`
-    if (!await gate.enter(host)) return { dueAt: clock.now() + Math.ceil(gate.opensInMs(host)), reason: 'its host is out of order' }
+    const entered = gate.enter(host)
+    if (!(entered === true || await entered)) return { dueAt: clock.now() + Math.ceil(gate.opensInMs(host)), reason: 'its host is out of order' }
     if (controller.signal.aborted) {
       gate.leave(host, undefined)
       return shutDown()
@@ -248,11 +255,11 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       // A claim under way may still bring deliveries.
       await stopClaiming()
       const shutdown = new ShutdownReason('the server is shutting down')
-      const givenBack = places.clear().then((deliveries) => {
-        for (const delivery of deliveries) {
+      const givenBack = places.clear().then((callbacks) => {
+        for (const callback of callbacks) {
           const unsent = new AbortController()
           unsent.abort(shutdown)
-          places.start(delivery, unsent)
+          places.start(callback, unsent)
         }
       })
       // A fan-out under way may bring some yet.

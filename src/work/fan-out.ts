@@ -5,7 +5,7 @@ import type { Logger } from './log.ts'
 import { errorOf, logThrown } from './log-thrown.ts'
 import { createLoops } from './loops.ts'
 import type { DeliveryRunner, KeptPlaces } from './delivery-runner.ts'
-import type { ClaimedDelivery, FanOut, FanOutStep, Store, Subscriber, SubscriptionRecord } from './store.ts'
+import type { ClaimedDelivery, FanOut, FanOutStep, SeenSubscription, Store, Subscriber, SubscriptionRecord } from './store.ts'
 
 const pollMs = 5_000
 /** Subscriptions looked at in one commit, at most: the event loop is held for a few milliseconds. */
@@ -22,7 +22,7 @@ export interface EventSubscriber {
   operationId: string
   topic: string
   /** Whether a subscription wants an event. May throw. */
-  matches: (event: unknown, subscription: SubscriptionRecord) => boolean
+  matches: (event: unknown, subscription: Pick<SubscriptionRecord, 'input'>) => boolean
 }
 
 export interface FanOutRunnerParts {
@@ -92,19 +92,20 @@ export function createFanOutRunner ({ store, clock, log, subscribers, callbackDe
     }
   }
 
-  function stepOf ({ event: number, operation, round }: FanOut, event: unknown, found: Subscriber[], from: number, to: number | null, hasPlace: HasPlace): FanOutStep {
+  function stepOf (debt: FanOut, event: unknown, found: Subscriber[], from: number, to: number | null, hasPlace: HasPlace): FanOutStep {
+    const { event: number, operation, round } = debt
     const step: FanOutStep = { event: number, operation, from, round, to, owed: [], skipped: [], failed: [], now: clock.now() }
     for (const subscriber of found) {
       // What an unproved URL does not want may be wanted by the one it took the place of. Otherwise a forged one, with a
       // filter that no event passes, would never be tried, so never refused, and displace the true one for ever.
-      for (const subscription of [subscriber, ...subscriber.behind]) if (sort(step, event, subscription, hasPlace)) break
+      for (const subscription of [subscriber, ...subscriber.behind]) if (sort(debt, step, event, subscription, hasPlace)) break
     }
     return step
   }
 
   /** Says whether this subscription wants the event. */
-  function sort (step: FanOutStep, event: unknown, subscription: SubscriptionRecord, hasPlace: HasPlace): boolean {
-    const { number, operation, topic, status, host, createdAt } = subscription
+  function sort ({ operation, topic }: FanOut, step: FanOutStep, event: unknown, subscription: SeenSubscription, hasPlace: HasPlace): boolean {
+    const { number, status, host, urlHint, createdAt } = subscription
     try {
       const subscriber = subscribers.get(operation)
       if (subscriber === undefined) throw new Error(`the operation "${operation}" is not declared in this process, so its filter is unknown`)
@@ -115,7 +116,7 @@ export function createFanOutRunner ({ store, clock, log, subscribers, callbackDe
       return true
     } catch (thrown) {
       const error = errorOf(thrown)
-      logThrown(log, 'error', error, 'a filter failed: the callback is kept as a dead letter', { operationId: operation, topic })
+      logThrown(log, 'error', error, 'a filter failed: the callback is kept as a dead letter', { operationId: operation, topic, url: urlHint })
       step.failed.push({ subscription: number, reason: `the filter failed: ${describe(error)}` })
       return false
     }

@@ -5,10 +5,10 @@ export interface HostGate {
   /** Hosts that nothing should be sent to now. */
   closed (): string[]
   /**
-   * Resolves to `true` when it is this call's turn: `leave` must follow. To `false` when the host is out of order, turned
-   * out to be so while this call waited, or is being tried by another call: nothing may be sent.
+   * `true` when it is this call's turn: `leave` must follow. `false` when the host is out of order, turned out to be so
+   * while this call waited, or is being tried by another call: nothing may be sent. A promise of it where it has to wait.
    */
-  enter (host: string): Promise<boolean>
+  enter (host: string): boolean | Promise<boolean>
   /** @param reachable `undefined` when nothing was sent after all. */
   leave (host: string, reachable: boolean | undefined): void
   /** How long until this host is tried again, in milliseconds; 0 for one that is in order or being tried. */
@@ -59,11 +59,11 @@ export function createHostGate (clock: Clock): HostGate {
   return {
     closed: () => [...hosts].filter(([, host]) => isBroken(host) || isFull(host)).map(([name]) => name),
 
-    async enter (name) {
+    enter (name) {
       const host = use(name)
       // Nor does anybody wait here for what comes of the one call: many such hosts would use up the room of the others.
       if (isBroken(host) || (isSuspect(host) && isFull(host))) return false
-      if (isFull(host)) return await new Promise((resolve) => { host.waiting.push(resolve) })
+      if (isFull(host)) return new Promise((resolve) => { host.waiting.push(resolve) })
       host.running++
       return true
     },

@@ -170,7 +170,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     const owing = (outcome: Transition): Transition => 'endedAt' in outcome ? owingCallback(outcome, job, operation) : outcome
     // One that no store can keep is a failure of the job.
     const unkept = (): Settlement => ({ lease: attempt.lease, to: owing(failed(operation, clock.now(), { code: 'JobFailed', message: failedMessage(id) })) })
-    const settled = await settler.settle({ lease: attempt.lease, to: owing(to) }, jobLog, unkept)
+    const settled = await settler.settle({ lease: attempt.lease, to: owing(to) }, () => jobLog, unkept)
     if (settled === undefined || !('endedAt' in settled.settlement.to)) nothingWaits = false
     if (settled === undefined) return
     const { outcome: held, settlement } = settled

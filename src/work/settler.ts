@@ -18,15 +18,21 @@ export interface SettlerParts<Settlement, Outcome> {
   enough?: BatchOptions['enough']
 }
 
+export interface Settled<Settlement, Outcome> {
+  settlement: Settlement
+  outcome: Outcome
+}
+
 /** Records what came of an attempt. A short outage of the store must not cost it, nor must others that are settled with it. */
 export interface Settler<Settlement, Outcome> {
   /**
    * Tries until it is committed. Resolves to what was, and what became of it, or to `undefined` when it was given up,
    * which is logged.
    *
+   * @param log Asked for when there is something to log.
    * @param lesser What to keep in place of a settlement that the store refuses although it is there; `undefined` gives up.
    */
-  settle (settlement: Settlement, log: Logger, lesser: (refused: Settlement) => Settlement | undefined): Promise<{ settlement: Settlement, outcome: Outcome } | undefined>
+  settle (settlement: Settlement, log: () => Logger, lesser: (refused: Settlement) => Settlement | undefined): Promise<Settled<Settlement, Outcome> | undefined>
   /** The server closes: from now on no outage is waited for. */
   release (): void
 }
@@ -46,21 +52,21 @@ export function createSettler<Settlement, Outcome> ({ clock, settle, what, other
           const isOutage = error instanceof StoreUnavailableError || error instanceof InvalidDatabaseError
           if (!isOutage && commit === together) {
             // Something in this batch is what no store can keep. Alone, the others go through.
-            log.warn({ err: error }, `cannot record ${what} together with others, trying it alone`)
+            log().warn({ err: error }, `cannot record ${what} together with others, trying it alone`)
             commit = alone
             continue
           }
           if (released) {
-            log.error({ err: error }, `${what} could not be recorded before the server closed: ${otherwise}`)
+            log().error({ err: error }, `${what} could not be recorded before the server closed: ${otherwise}`)
             return undefined
           }
           const next = isOutage ? settlement : lesser(settlement)
           if (next === undefined) {
-            log.error({ err: error }, `${what} cannot be recorded: ${otherwise} once this process has ended`)
+            log().error({ err: error }, `${what} cannot be recorded: ${otherwise} once this process has ended`)
             return undefined
           }
           settlement = next
-          log.warn({ err: error }, `cannot record ${what}, trying again in ${retryMs} ms`)
+          log().warn({ err: error }, `cannot record ${what}, trying again in ${retryMs} ms`)
           await new Promise<void>((resolve) => { clock.after(retryMs, resolve) })
         }
       }

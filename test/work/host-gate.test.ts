@@ -9,7 +9,7 @@ const limit = 32
 /** Enters as often as asked; resolves to how many are in, and how many were turned away. */
 async function call (gate: HostGate, host: string, times: number): Promise<{ entered (): number, refused (): number }> {
   const answers: boolean[] = []
-  for (let calls = 0; calls < times; calls++) gate.enter(host).then((answer) => { answers.push(answer) })
+  for (let calls = 0; calls < times; calls++) Promise.resolve(gate.enter(host)).then((answer) => { answers.push(answer) })
   await turn()
   return { entered: () => answers.filter((answer) => answer).length, refused: () => answers.filter((answer) => !answer).length }
 }

@@ -31,7 +31,7 @@ function create (refuse: (texts: string[]) => void): Fixture {
       return texts.map((text) => `${text} kept`)
     }
   })
-  return { settler, clock, asked, lines: () => linesOf(logs, warn), settle: (text, lesser = () => undefined) => settler.settle(text, log, lesser) }
+  return { settler, clock, asked, lines: () => linesOf(logs, warn), settle: (text, lesser = () => undefined) => settler.settle(text, () => log, lesser) }
 }
 
 const outOf = (error: Error, times: number): () => void => () => { if (times-- > 0) throw error }

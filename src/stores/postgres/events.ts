@@ -1,5 +1,5 @@
-import type { FanOut, FanOutRequest, HostTransaction, NewEvent, Subscriber, SubscriptionRecord } from '../../work/store.ts'
-import { toSubscription } from '../records.ts'
+import type { FanOut, FanOutRequest, HostTransaction, NewEvent, SeenSubscription, Subscriber } from '../../work/store.ts'
+import { seenColumns, toSeen } from '../records.ts'
 import type { Row, Statements } from './connection.ts'
 
 /*
@@ -84,21 +84,21 @@ export async function findSubscribers ({ sql }: Statements, { topic, operation, 
   // same place in the log: it goes from one to the next.
   const rows = await sql(`
     WITH RECURSIVE found AS (
-      SELECT * FROM @.subscriptions
+      SELECT ${seenColumns}, predecessor FROM @.subscriptions
       WHERE topic = $1 AND operation = $2 AND number > $3 AND after_event < $4 AND status <> 'superseded' ORDER BY number LIMIT ${limit}),
     chain (front, number, place) AS (
       SELECT number, predecessor, 1 FROM found WHERE predecessor IS NOT NULL
       UNION ALL
       SELECT front, subscriptions.predecessor, place + 1 FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
       WHERE subscriptions.predecessor IS NOT NULL)
-    SELECT number AS front, 0 AS place, found.* FROM found
+    SELECT number AS front, 0 AS place, ${seenColumns} FROM found AS subscriptions
     UNION ALL
-    SELECT front, place, subscriptions.* FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
+    SELECT front, place, ${seenColumns} FROM chain JOIN @.subscriptions ON subscriptions.number = chain.number
     ORDER BY front, place`, topic, operation, cursor, event)
-  const found = new Map<number, { front: SubscriptionRecord | undefined, behind: SubscriptionRecord[] }>()
+  const found = new Map<number, { front: SeenSubscription | undefined, behind: SeenSubscription[] }>()
   for (const row of rows as (Row & { front: number, place: number })[]) {
-    if (row.place === 0) found.set(row.front, { front: toSubscription(row), behind: [] })
-    else found.get(row.front)!.behind.push(toSubscription(row))
+    if (row.place === 0) found.set(row.front, { front: toSeen(row), behind: [] })
+    else found.get(row.front)!.behind.push(toSeen(row))
   }
   return [...found.values()].map(({ front, behind }) => ({ ...front!, behind }))
 }

@@ -70,7 +70,7 @@ export function createConnection (file: string, openDatabase: OpenDatabase = ope
     try {
       migrate(opened, file)
       // FULL: a commit is on disk when it returns, also when the power goes. Checkpoints run within commits.
-      opened.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -16000')
+      opened.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY')
     } catch (error) {
       opened.close()
       throw error

@@ -4,7 +4,7 @@ import type {
 import { deliveryConditions, whereOf } from '../filters.ts'
 import { attemptLogOf, deliveryColumns, maxAttemptsKept, toAttempts, toDelivery } from '../records.ts'
 import type { Transaction } from './connection.ts'
-import { confirmSubscription, leaveRow, readPlace, removeSubscription } from './subscriptions.ts'
+import { confirmSubscription, isOpen, leaveRow, readPlace, removeSubscription } from './subscriptions.ts'
 
 /** Part of a WHERE, for two lists as JSON. */
 const claimable = 'operation IN (SELECT value FROM json_each(?)) AND host NOT IN (SELECT value FROM json_each(?))'
@@ -144,7 +144,7 @@ function giveUp (transaction: Transaction, subscription: number, effect: 'suspen
   if (status === 'superseded' && predecessor === null && effect === 'suspended') return
   leaveRow(transaction, subscription, now)
   // What is then left is owed to it will not be sent.
-  sql("UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE subscription = ? AND status = 'pending' AND worker IS NULL").run(now, subscription)
+  sql(`UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE subscription = ? AND status = 'pending' AND ${isOpen} AND worker IS NULL`).run(now, subscription)
   if (effect === 'suspended') sql("UPDATE subscriptions SET status = 'suspended' WHERE number = ?").run(subscription)
   else sql('DELETE FROM subscriptions WHERE number = ?').run(subscription)
 }
@@ -167,7 +167,7 @@ export function redeliver ({ sql }: Transaction, filter: Omit<DeliveryFilter, 's
   const { where, values } = whereOf(deliveryConditions({ ...filter, status: 'dead' }))
   return Number(sql(`
     UPDATE deliveries SET status = 'pending', due_at = ?, ended_at = NULL, attempts = 0
-    WHERE number IN (SELECT number FROM deliveries ${where}
+    WHERE number IN (SELECT number FROM deliveries ${where} AND ${isOpen}
       AND EXISTS (SELECT * FROM subscriptions WHERE subscriptions.number = subscription AND subscriptions.status = 'active')
       ORDER BY number LIMIT ?)`
   ).run(now, ...values, filter.limit).changes)

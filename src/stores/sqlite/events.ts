@@ -1,8 +1,8 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type { FanOut, FanOutRequest, NewEvent, Subscriber } from '../../work/store.ts'
-import { toSubscription } from '../records.ts'
+import { seenColumns, toSeen } from '../records.ts'
 import type { Transaction } from './connection.ts'
-import { findPast, readSubscription } from './subscriptions.ts'
+import { findPast } from './subscriptions.ts'
 import { appendEntry } from './topic-log.ts'
 
 type Row = Record<string, SQLOutputValue>
@@ -53,12 +53,13 @@ function owingOperations ({ sql }: Pick<Transaction, 'sql'>): string[] {
 }
 
 export function findSubscribers (transaction: Transaction, { topic, operation, event, cursor }: FanOut, limit: number): Subscriber[] {
-  return transaction.sql(`
-    SELECT * FROM subscriptions WHERE topic = ? AND operation = ? AND number > ? AND after_event < ? AND status <> 'superseded'
+  const { sql } = transaction
+  return sql(`
+    SELECT ${seenColumns}, predecessor FROM subscriptions WHERE topic = ? AND operation = ? AND number > ? AND after_event < ? AND status <> 'superseded'
     ORDER BY number LIMIT ?`
   ).all(topic, operation, cursor, event, limit).map((row) => ({
-    ...toSubscription(row),
+    ...toSeen(row),
     // All versions of a workflow have the same place in the log: it goes from one to the next.
-    behind: row.predecessor === null ? [] : findPast(transaction, row.number as number).map((number) => readSubscription(transaction, number)!)
+    behind: row.predecessor === null ? [] : findPast(transaction, row.number as number).map((number) => toSeen(sql(`SELECT ${seenColumns} FROM subscriptions WHERE number = ?`).get(number)!))
   }))
 }

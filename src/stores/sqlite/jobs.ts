@@ -175,7 +175,8 @@ export function sweepJobs (transaction: Transaction, now: number, limit: number)
   // A callback that is still owed needs the job's subscription.
   const expired = sql(`
     SELECT number FROM jobs WHERE expires_at < ? AND NOT EXISTS (
-      SELECT * FROM subscriptions JOIN deliveries ON subscription = subscriptions.number AND deliveries.status = 'pending' WHERE subscriptions.job = jobs.number)
+      SELECT * FROM subscriptions JOIN deliveries ON subscription = subscriptions.number AND deliveries.status = 'pending' AND deliveries.status <> 'delivered'
+      WHERE subscriptions.job = jobs.number)
     ORDER BY expires_at LIMIT ?`
   ).all(now, limit)
   if (expired.length > 0) sql('UPDATE store SET last_job = ?').run(lastJob(transaction))

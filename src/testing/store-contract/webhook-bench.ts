@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type {
   Callback, ClaimedDelivery, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliverySettlement, FanOut, FanOutRequest, FanOutStep, NewEvent,
-  NewSubscription, Store, SubscriptionRecord
+  NewSubscription, SeenSubscription, Store, SubscriptionRecord
 } from '../../work/store.ts'
 import { hourMs, plenty, start } from './bench.ts'
 
@@ -47,6 +47,11 @@ export const workflow = 'w'
 /** Subscribes version after version of one workflow; `urls` are in the order of their subscriptions. */
 export async function save (store: Store, ...urls: string[]): Promise<SubscriptionRecord[]> {
   return await subscribe(store, ...urls.map((url) => ({ url, workflow })))
+}
+
+/** What a fan-out sees of it. */
+export function seenOf ({ number, status, host, urlHint, createdAt, input }: SubscriptionRecord): SeenSubscription {
+  return { number, status, host, urlHint, createdAt, input }
 }
 
 export async function getSubscription (store: Store, { number }: { number: number }): Promise<SubscriptionRecord> {
@@ -95,7 +100,7 @@ export function step (event: number, { owed = [], ...rest }: Partial<Omit<FanOut
 export const beginning = ({ owed, ...step }: FanOutStep): FanOutStep => ({ ...step, owed: owed.map((one) => ({ ...one, begins: true })) })
 
 /** Which subscriptions want what is published. */
-export type Wants = (subscription: SubscriptionRecord) => boolean
+export type Wants = (subscription: SeenSubscription) => boolean
 export const all: Wants = () => true
 /** Only those with these URLs do. */
 export const only = (...urls: string[]): Wants => ({ urlHint }) => urls.some((url) => urlHint === hintOf(url))
