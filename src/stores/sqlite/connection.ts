@@ -12,6 +12,8 @@ export type OpenDatabase = (file: string) => DatabaseSync
 export interface Transaction {
   /** A prepared statement, made once per connection. */
   sql (text: string): StatementSync
+  /** The same, whose rows are lists of values: many are read in half the time. */
+  lists (text: string): StatementSync
 }
 
 export interface Connection {
@@ -53,11 +55,21 @@ export function createConnection (file: string, openDatabase: OpenDatabase = ope
   let closed = false
   let generation = 0
   const statements = new Map<string, StatementSync>()
-  const transaction: Transaction = { sql }
+  const listing = new Map<string, StatementSync>()
+  const transaction: Transaction = { sql, lists }
 
   function sql (text: string): StatementSync {
     let statement = statements.get(text)
     if (statement === undefined) statements.set(text, statement = database!.prepare(text))
+    return statement
+  }
+
+  function lists (text: string): StatementSync {
+    let statement = listing.get(text)
+    if (statement === undefined) {
+      listing.set(text, statement = database!.prepare(text))
+      statement.setReturnArrays(true)
+    }
     return statement
   }
 
@@ -81,6 +93,7 @@ export function createConnection (file: string, openDatabase: OpenDatabase = ope
 
   function disconnect (): void {
     statements.clear()
+    listing.clear()
     database?.close()
     database = undefined
   }

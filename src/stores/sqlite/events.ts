@@ -1,6 +1,5 @@
 import type { SQLOutputValue } from 'node:sqlite'
-import type { FanOut, FanOutRequest, NewEvent, Subscriber } from '../../work/store.ts'
-import { seenColumns, toSeen } from '../records.ts'
+import type { FanOut, FanOutRequest, NewEvent, SeenSubscription, Subscriber, SubscriptionStatus } from '../../work/store.ts'
 import type { Transaction } from './connection.ts'
 import { findPast } from './subscriptions.ts'
 import { appendEntry } from './topic-log.ts'
@@ -53,13 +52,17 @@ function owingOperations ({ sql }: Pick<Transaction, 'sql'>): string[] {
 }
 
 export function findSubscribers (transaction: Transaction, { topic, operation, event, cursor }: FanOut, limit: number): Subscriber[] {
-  const { sql } = transaction
-  return sql(`
+  const { lists } = transaction
+  return (lists(`
     SELECT ${seenColumns}, predecessor FROM subscriptions WHERE topic = ? AND operation = ? AND number > ? AND after_event < ? AND status <> 'superseded'
     ORDER BY number LIMIT ?`
-  ).all(topic, operation, cursor, event, limit).map((row) => ({
-    ...toSeen(row),
+  ).all(topic, operation, cursor, event, limit) as unknown as SeenRow[]).map((row) => ({
+    ...seenOf(row),
     // All versions of a workflow have the same place in the log: it goes from one to the next.
-    behind: row.predecessor === null ? [] : findPast(transaction, row.number as number).map((number) => toSeen(sql(`SELECT ${seenColumns} FROM subscriptions WHERE number = ?`).get(number)!))
+    behind: row[6] === null ? [] : findPast(transaction, row[0]).map((number) => seenOf(lists(`SELECT ${seenColumns}, predecessor FROM subscriptions WHERE number = ?`).get(number) as unknown as SeenRow))
   }))
 }
+
+const seenColumns = 'number, status, host, url_hint, created_at, input'
+type SeenRow = [number: number, status: SubscriptionStatus, host: string, urlHint: string, createdAt: number, input: string, predecessor: number | null]
+const seenOf = ([number, status, host, urlHint, createdAt, input]: SeenRow): SeenSubscription => ({ number, status, host, urlHint, createdAt, input })

@@ -42,7 +42,7 @@ export function submitJob (transaction: Transaction, job: NewJob, number: number
   ).run(number, job.operation, job.owner, job.createdAt, job.idempotency?.key ?? null, job.idempotency?.fingerprint ?? null)
   if (changes === 0) return findRepeated(transaction, job)!
   sql('INSERT INTO job_inputs (number, input) VALUES (?, ?)').run(number, job.input)
-  if (job.subscription !== undefined) insertSubscription({ sql }, job.subscription, { job: number, afterEvent: 0, predecessor: null })
+  if (job.subscription !== undefined) insertSubscription(transaction, job.subscription, { job: number, afterEvent: 0, predecessor: null })
   return {
     outcome: 'accepted',
     job: {

@@ -16,31 +16,17 @@ export function fanOut (transaction: Transaction, step: FanOutStep, worker: stri
   return { done: true, begun }
 }
 
-interface Wanting extends Pick<ClaimedDelivery, 'owner' | 'urlHint' | 'failingSince'> {
-  number: number
-  createdAt: number
-  status: string
-  host: string
-  sealedUrl: Uint8Array
-  versionlessDigest: string | null
-}
+/** A subscription, as far as a delivery to it is concerned. */
+type Wanting = [number: number, status: string, owner: string, versionlessDigest: string | null, createdAt: number, urlHint: string, sealedUrl: Uint8Array, failingSince: number | null]
 
 /** @returns what begins with it. */
 function oweEvent (transaction: Transaction, step: FanOutStep, worker: string): ClaimedDelivery[] {
-  const { sql } = transaction
-  const { event, operation, owed, now } = step
-  const wanting = new Map((sql(`
-    SELECT number, owner, url_hint AS urlHint, failing_since AS failingSince, created_at AS createdAt, status, host, sealed_url AS sealedUrl,
-      versionless_digest AS versionlessDigest
-    FROM json_each(?) CROSS JOIN subscriptions ON subscriptions.number = value`
-  ).all(JSON.stringify(owed.map(({ subscription }) => subscription))) as unknown as Wanting[]).map((row) => [row.number, row]))
-  // They may have been forgotten or suspended since they were looked at.
-  for (const { subscription } of owed) if (wanting.get(subscription)?.status === 'suspended') skip(transaction, subscription)
-  const entries = owed.filter(isFirstVersion(wanting))
-  const begins = new Set(entries.filter(({ begins }) => begins).map(({ subscription }) => subscription))
+  const { sql, lists } = transaction
+  const { event, operation, now } = step
+  const entries = findWanting(transaction, step)
   // An event is owed once: not to whom it was, nor to another version of its workflow, since a save may come in the midst
   // of a fan-out.
-  const inserted = sql(`
+  const inserted = new Map(lists(`
     INSERT OR IGNORE INTO deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, due_at, worker, claim, sent_to, created_at, event)
     SELECT operation, owner, number, created_at, url_hint, host, 'pending', iif(begins, NULL, owed_at), iif(begins, ?2, NULL), begins, iif(begins, number, NULL), ?3, ?4
     FROM (SELECT value ->> 0 AS owed, value ->> 1 AS owed_at, value ->> 2 AS begins FROM json_each(?1)) CROSS JOIN subscriptions ON number = owed
@@ -48,29 +34,36 @@ function oweEvent (transaction: Transaction, step: FanOutStep, worker: string): 
       SELECT 1 FROM subscriptions AS versions JOIN deliveries ON deliveries.event = ?4 AND deliveries.subscription = versions.number
       WHERE versions.versionless_digest = subscriptions.versionless_digest AND versions.operation = subscriptions.operation
         AND versions.owner = subscriptions.owner AND versions.number <> subscriptions.number AND deliveries.status <> 'dead')
-    RETURNING number, subscription`
-  ).all(JSON.stringify(entries.map(({ subscription, dueAt }) => [subscription, dueAt, begins.has(subscription) ? 1 : 0])), worker, now, event)
-  if (begins.size === 0) return []
+    RETURNING subscription, number`
+  ).all(JSON.stringify(entries.map(({ owed }) => [owed.subscription, owed.dueAt, owed.begins === true ? 1 : 0])), worker, now, event) as unknown as [number, number][])
+  const begins = entries.filter(({ owed }) => owed.begins === true && inserted.has(owed.subscription))
+  if (begins.length === 0) return []
   const body = sql('SELECT body FROM events WHERE number = ?').get(event)!.body as string
-  const numbers = new Map(inserted.map(({ number, subscription }) => [subscription as number, number as number]))
-  return [...begins].flatMap((subscription) => {
-    const number = numbers.get(subscription)
-    const { owner, createdAt, urlHint, sealedUrl, failingSince } = wanting.get(subscription)!
-    return number === undefined ? [] : [toBegun(step, body, { number, operation, owner, subscription, subscriptionCreatedAt: createdAt, urlHint, sealedUrl, failingSince })]
-  })
+  return begins.map(({ row: [subscription, , owner, , subscriptionCreatedAt, urlHint, sealedUrl, failingSince] }) =>
+    toBegun(step, body, { number: inserted.get(subscription)!, operation, owner, subscription, subscriptionCreatedAt, urlHint, sealedUrl, failingSince }))
 }
 
-/** Whether somebody is there for it, for the first time. */
-function isFirstVersion (wanting: Map<number, Wanting>): (entry: OwedCallback) => boolean {
+/** Of those to whom it is owed, who is there for it: a version of each workflow. Counts it for the suspended ones. */
+function findWanting (transaction: Transaction, { owed }: FanOutStep): { owed: OwedCallback, row: Wanting }[] {
+  const rows = new Map((transaction.lists(`
+    SELECT number, status, owner, versionless_digest, created_at, url_hint, sealed_url, failing_since
+    FROM json_each(?) CROSS JOIN subscriptions ON subscriptions.number = value`
+  ).all(JSON.stringify(owed.map(({ subscription }) => subscription))) as unknown as Wanting[]).map((row) => [row[0], row]))
   const seen = new Set<unknown>()
-  return ({ subscription }) => {
-    const row = wanting.get(subscription)
-    if (row === undefined || row.status === 'suspended') return false
-    const key = row.versionlessDigest === null ? row.number : `${row.owner} ${row.versionlessDigest}`
-    if (seen.has(key)) return false
-    seen.add(key)
-    return true
-  }
+  return owed.flatMap((entry) => {
+    const row = rows.get(entry.subscription)
+    // They may have been forgotten or suspended since they were looked at.
+    if (row === undefined) return []
+    const [number, status, owner, versionlessDigest] = row
+    if (status === 'suspended') {
+      skip(transaction, number)
+      return []
+    }
+    const workflow = versionlessDigest === null ? number : `${owner} ${versionlessDigest}`
+    if (seen.has(workflow)) return []
+    seen.add(workflow)
+    return [{ owed: entry, row }]
+  })
 }
 
 function skip ({ sql }: Transaction, subscription: number): void {
