@@ -29,7 +29,7 @@ export function exchange (dispatcher: Dispatcher, options: Dispatcher.DispatchOp
     function end (error?: Error): void {
       signal.removeEventListener('abort', abort)
       if (head === undefined) reject(error)
-      else resolve({ ...head, beginning: Buffer.concat(chunks).subarray(0, keptBytes).toString('utf8') })
+      else resolve({ ...head, beginning: bytes === 0 ? '' : Buffer.concat(chunks).subarray(0, keptBytes).toString('utf8') })
     }
 
     /** One that still waits for a connection is not waited for: it is taken back when its turn comes. */

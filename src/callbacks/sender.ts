@@ -55,7 +55,7 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
     if (!guard.isAllowedHost(url.hostname)) throw new ForbiddenAddressError('callbacks may not go to this address')
     const timestamp = String(Math.floor(now / 1000))
     return exchange(agent, {
-      origin: `${url.protocol}//${url.hostname}:${url.port}`,
+      origin: url.origin,
       // Byte for byte: the signature in the query covers it (rule 16).
       path: url.target,
       method: 'POST',

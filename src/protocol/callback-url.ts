@@ -10,7 +10,10 @@ export interface CallbackUrl {
   protocol: 'https:' | 'http:'
   /** Lower case, without port. IPv6 in brackets. */
   hostname: string
-  port: number
+  /** With the port, also where the URL names none. */
+  host: string
+  /** Scheme and the above. */
+  origin: string
   /** Path and query, as given. */
   target: string
   /** Scheme, host and the head of the path: what logs and listings may show. */
@@ -36,11 +39,14 @@ export function parseCallbackUrl (text: unknown): CallbackUrl | CallbackUrlFault
   // Decimal, octal, hexadecimal and shortened addresses, percent signs, zones and odd digits all parse to something else.
   if (hostname !== url.hostname || hostname.endsWith('.')) return { fault: 'must name its host in the ordinary form' }
   const protocol = `${scheme!.toLowerCase()}:` as 'https:' | 'http:'
+  const port = url.port === '' ? (protocol === 'https:' ? 443 : 80) : url.port
+  const host = `${hostname}:${port}`
   return {
     text,
     protocol,
     hostname,
-    port: url.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(url.port),
+    host,
+    origin: `${protocol}//${host}`,
     target: target.startsWith('/') ? target : `/${target}`,
     hint: `${protocol}//${url.host}${headOf(url.pathname)}`
   }
@@ -82,10 +88,10 @@ export function isAllowedHost (hostname: string, allowed: readonly string[]): bo
  * What stays the same when a workflow is saved: a save yields a new version in the path and a new signature, and the
  * URL before it is dead (engine 2.9, rule 15). `undefined` for a URL that has no version, such as an action's.
  */
-export function versionlessForm ({ protocol, hostname, port, target }: CallbackUrl): string | undefined {
+export function versionlessForm ({ origin, target }: CallbackUrl): string | undefined {
   const [path = '', ...queries] = target.split('?')
   const versionless = path.replace(/(\/triggers\/[^/]+)\/versions\/[^/]+\//, '$1/')
   if (versionless === path) return undefined
   const kept = queries.join('?').split('&').filter((pair) => !/^(?:sp|sig)=/.test(pair)).sort().join('&')
-  return `${protocol}//${hostname}:${port}${versionless}?${kept}`
+  return `${origin}${versionless}?${kept}`
 }

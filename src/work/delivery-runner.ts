@@ -167,19 +167,21 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   }
 
   async function begin ({ delivery, id }: Outgoing, onTried: () => void, controller = new AbortController()): Promise<void> {
-    const about = { deliveryId: id, operationId: delivery.operation, url: delivery.urlHint }
+    const { operation: operationId, urlHint } = delivery
     sending.add(controller)
     try {
       const tried = await attempt(delivery, id, controller)
       // While the store records it, others are sent.
       onTried()
-      const settled = await settler.settle(settlementOf(delivery, tried), () => log.child(about), withoutAnswer)
-      if (settled?.outcome === 'kept' && settled.settlement.to.status === 'delivered') return log.debug({ ...about, statusCode: settled.settlement.attempt?.statusCode }, 'callback delivered')
+      const settled = await settler.settle(settlementOf(delivery, tried), () => logOf(delivery, id), withoutAnswer)
+      if (settled?.outcome === 'kept' && settled.settlement.to.status === 'delivered') {
+        return log.debug({ deliveryId: id, operationId, url: urlHint, statusCode: settled.settlement.attempt?.statusCode }, 'callback delivered')
+      }
       // It may be due again, or others are due at once, at another URL.
       wake()
-      if (settled !== undefined) tell(delivery, id, tried, settled, log.child(about))
+      if (settled !== undefined) tell(delivery, id, tried, settled)
     } catch (error) {
-      log.error({ err: error, ...about }, 'a callback could not be handled')
+      log.error({ err: error, deliveryId: id, operationId, url: urlHint }, 'a callback could not be handled')
     } finally {
       sending.delete(controller)
       onTried()
@@ -192,8 +194,12 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     return { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt: tried.dueAt }, subscription: 'unchanged' }
   }
 
+  /** Made for those that have something to tell: most have not. */
+  const logOf = ({ operation, urlHint }: ClaimedDelivery, id: string): Logger => log.child({ deliveryId: id, operationId: operation, url: urlHint })
+
   /** Of one that was not taken. */
-  function tell ({ operation, owner, subscription, subscriptionCreatedAt, urlHint }: ClaimedDelivery, id: string, tried: JudgedAnswer | PutBack, settled: Settled<DeliverySettlement, DeliveryOutcome>, deliveryLog: Logger): void {
+  function tell (delivery: ClaimedDelivery, id: string, tried: JudgedAnswer | PutBack, settled: Settled<DeliverySettlement, DeliveryOutcome>): void {
+    const deliveryLog = logOf(delivery, id)
     if (settled.outcome === 'lost') return deliveryLog.warn({}, 'what came of this callback was not recorded: its subscription ended, or another worker has it')
     const { to, subscription: effect } = settled.settlement
     const { statusCode, text } = 'reason' in tried ? {} : tried.answer
@@ -203,6 +209,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     if (to.status === 'pending') return deliveryLog.info({ statusCode, answer: text, dueAt: to.dueAt }, 'callback failed, it will be sent again')
     const outcome = effect === 'retired' || effect === 'suspended' ? effect : 'dead'
     deliveryLog.warn({ statusCode, answer: text, outcome }, 'callback given up')
+    const { operation, owner, subscription, subscriptionCreatedAt, urlHint } = delivery
     const subscriptionId = subscriptionIds.encode({ number: subscription, createdAt: subscriptionCreatedAt })
     onNews({ outcome, operationId: operation, owner, subscriptionId, deliveryId: id, urlHint, statusCode: tried.answer.statusCode })
   }
@@ -216,7 +223,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     if (clock.now() < readyAt) return { dueAt: readyAt, reason: 'its subscription is too new' }
     const url = openUrl(delivery)
     if ('answer' in url) return url
-    const host = `${url.hostname}:${url.port}`
+    const { host } = url
     const entered = gate.enter(host)
     if (!(entered === true || await entered)) return { dueAt: clock.now() + Math.ceil(gate.opensInMs(host)), reason: 'its host is out of order' }
     if (controller.signal.aborted) {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { CallbackUrlNotAllowedError, DeliveryNotFoundError, InvalidCallbackUrlError, SubscriptionNotFoundError, TooManyVersionsError } from '../errors.ts'
-import { parseCallbackUrl, versionlessForm, type CallbackUrl } from '../protocol/callback-url.ts'
+import { parseCallbackUrl, versionlessForm } from '../protocol/callback-url.ts'
 import type { Sealer } from '../protocol/seal.ts'
 import type { IdCodec } from '../protocol/token.ts'
 import type { Tracking } from '../protocol/tracking-headers.ts'
@@ -111,11 +111,9 @@ export function sealCallbackUrl (text: unknown, policy: CallbackPolicy, sealer: 
     versionlessDigest: versionless === undefined ? null : digestOf(versionless),
     sealedUrl: sealer.seal(url.text),
     urlHint: url.hint,
-    host: hostOf(url)
+    host: url.host
   }
 }
-
-const hostOf = ({ hostname, port }: CallbackUrl): string => `${hostname}:${port}`
 
 export interface SubscriptionServiceParts {
   store: Store

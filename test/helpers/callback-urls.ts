@@ -91,19 +91,19 @@ export const foreignUrls: Record<string, readonly string[]> = {
 }
 
 /** Odd, and taken: they go to the allowed host they name, and nowhere else. */
-export const harmlessUrls: Record<string, { url: string, port: number, target: string }> = {
-  'upper case': { url: `HTTPS://${h.toUpperCase()}/A?B=C`, port: 443, target: '/A?B=C' },
-  'no path': { url: `https://${h}`, port: 443, target: '/' },
-  'a query without a path': { url: `https://${h}?a=1`, port: 443, target: '/?a=1' },
-  'an empty port': { url: `https://${h}:/x`, port: 443, target: '/x' },
-  'a port with zeros': { url: `https://${h}:000443/x`, port: 443, target: '/x' },
-  'another port': { url: `https://${h}:8443/x`, port: 8443, target: '/x' },
-  'steps back in the path': { url: `https://${h}/a/../../b/%2e%2e/c/./d`, port: 443, target: '/a/../../b/%2e%2e/c/./d' },
-  'slashes in the path': { url: `https://${h}//evil.example//x`, port: 443, target: '//evil.example//x' },
-  'encoded line ends': { url: `https://${h}/a%0d%0ahost:%20evil.example?b=%0D%0A`, port: 443, target: '/a%0d%0ahost:%20evil.example?b=%0D%0A' },
-  'a user name in the path': { url: `https://${h}/user:pass@evil.example/?a@b`, port: 443, target: '/user:pass@evil.example/?a@b' },
-  'percent signs that encode nothing': { url: `https://${h}/100%/%zz?%`, port: 443, target: '/100%/%zz?%' },
-  'several question marks': { url: `https://${h}/a?b?c=https://evil.example/?d`, port: 443, target: '/a?b?c=https://evil.example/?d' },
-  'quotes and brackets': { url: `https://${h}/'a'(b)[c]*!;$,?x[]=1`, port: 443, target: '/\'a\'(b)[c]*!;$,?x[]=1' },
-  'an empty label': { url: `https://a..${h.slice(8)}/`, port: 443, target: '/' }
+export const harmlessUrls: Record<string, { url: string, host: string, target: string }> = {
+  'upper case': { url: `HTTPS://${h.toUpperCase()}/A?B=C`, host: `${h}:443`, target: '/A?B=C' },
+  'no path': { url: `https://${h}`, host: `${h}:443`, target: '/' },
+  'a query without a path': { url: `https://${h}?a=1`, host: `${h}:443`, target: '/?a=1' },
+  'an empty port': { url: `https://${h}:/x`, host: `${h}:443`, target: '/x' },
+  'a port with zeros': { url: `https://${h}:000443/x`, host: `${h}:443`, target: '/x' },
+  'another port': { url: `https://${h}:8443/x`, host: `${h}:8443`, target: '/x' },
+  'steps back in the path': { url: `https://${h}/a/../../b/%2e%2e/c/./d`, host: `${h}:443`, target: '/a/../../b/%2e%2e/c/./d' },
+  'slashes in the path': { url: `https://${h}//evil.example//x`, host: `${h}:443`, target: '//evil.example//x' },
+  'encoded line ends': { url: `https://${h}/a%0d%0ahost:%20evil.example?b=%0D%0A`, host: `${h}:443`, target: '/a%0d%0ahost:%20evil.example?b=%0D%0A' },
+  'a user name in the path': { url: `https://${h}/user:pass@evil.example/?a@b`, host: `${h}:443`, target: '/user:pass@evil.example/?a@b' },
+  'percent signs that encode nothing': { url: `https://${h}/100%/%zz?%`, host: `${h}:443`, target: '/100%/%zz?%' },
+  'several question marks': { url: `https://${h}/a?b?c=https://evil.example/?d`, host: `${h}:443`, target: '/a?b?c=https://evil.example/?d' },
+  'quotes and brackets': { url: `https://${h}/'a'(b)[c]*!;$,?x[]=1`, host: `${h}:443`, target: '/\'a\'(b)[c]*!;$,?x[]=1' },
+  'an empty label': { url: `https://a..${h.slice(8)}/`, host: `a..${h.slice(8)}:443`, target: '/' }
 }
