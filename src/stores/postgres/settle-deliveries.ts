@@ -1,4 +1,4 @@
-import type { DeliveryAttempt, DeliveryOutcome, DeliverySettlement } from '../../work/store.ts'
+import type { DeliveryOutcome, DeliverySettlement } from '../../work/store.ts'
 import { attemptLogOf } from '../records.ts'
 import type { Row, Transaction } from './connection.ts'
 import { confirmSubscription, leaveRow, lockOperationsOf, readPlace, removeSubscription } from './subscriptions.ts'
@@ -21,31 +21,6 @@ interface Sent {
  * as many as follow each other go in one statement.
  */
 export async function settleDeliveries (transaction: Transaction, settlements: DeliverySettlement[], now: number, worker: string): Promise<DeliveryOutcome[]> {
-  if (settlements.every(isYes)) return await settleYeses(transaction, settlements, now, worker)
-  return await settleAll(transaction, settlements, now, worker)
-}
-
-/** Of yeses alone there is little to look at first: most are of somebody who said nothing else before. */
-async function settleYeses (transaction: Transaction, settlements: Yes[], now: number, worker: string): Promise<DeliveryOutcome[]> {
-  const numbers = settlements.map(({ lease }) => lease.number)
-  const [, rows] = await Promise.all([
-    lockOperationsOf(transaction, numbers),
-    transaction.prepared(`
-      UPDATE @.deliveries SET worker = NULL, status = 'delivered', ended_at = $4, attempts = attempts + 1, ${withAttempt}
-      FROM unnest($1::bigint[], $2::int[], $3::text[]) AS settled (number, claim, attempt)
-      WHERE deliveries.number = settled.number AND deliveries.number = ANY ($1) AND deliveries.claim = settled.claim AND worker = $5 AND job IS NULL
-        AND NOT EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = sent_to AND (failing_since IS NOT NULL OR predecessor IS NOT NULL) OFFSET 0)
-      RETURNING deliveries.number, deliveries.claim`, numbers, settlements.map(({ lease }) => lease.claim), settlements.map(({ attempt }) => attemptLogOf(attempt)), now, worker)
-  ])
-  const settled = new Map(rows.map(({ number, claim }) => [number, claim]))
-  // A claim is settled once, also within a call.
-  const isKept = settlements.map(({ lease }) => settled.get(lease.number) === lease.claim && settled.delete(lease.number))
-  const others = settlements.filter((_, index) => !isKept[index])
-  const outcomes = others.length === 0 ? [] : await settleAll(transaction, others, now, worker)
-  return isKept.map((kept) => kept ? 'kept' : outcomes.shift()!)
-}
-
-async function settleAll (transaction: Transaction, settlements: DeliverySettlement[], now: number, worker: string): Promise<DeliveryOutcome[]> {
   const sent = await lockSent(transaction, settlements)
   const outcomes: DeliveryOutcome[] = []
   const held = settlements.map(({ lease }, index) => {
@@ -72,10 +47,6 @@ async function settleAll (transaction: Transaction, settlements: DeliverySettlem
   for (const [place, outcome] of await settlePlain(transaction, plain, failing, now, true)) outcomes[place] = outcome
   return outcomes
 }
-
-type Yes = DeliverySettlement & { attempt: DeliveryAttempt }
-const isYes = (settlement: DeliverySettlement): settlement is Yes =>
-  settlement.to.status === 'delivered' && settlement.subscription === 'confirmed' && settlement.attempt !== undefined
 
 /** Whether an answer may change whom something is owed to. */
 function saysMore ({ to, subscription }: DeliverySettlement, { job, isUnproved }: Sent): boolean {
