@@ -113,6 +113,21 @@ await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url
     return reply.code(202).headers({ location: `${base}${request.url}`, 'retry-after': '15', 'cache-control': 'no-store' }).send()
   })
 
+  let ended = 0
+  let onEnded = (): void => {}
+  let draining: Promise<unknown> | undefined
+
+  /** Groups of 500, and a call for each of them. Two of these go at a time. */
+  async function drainGroups (): Promise<void> {
+    const handle = async (order: Order): Promise<boolean> => order.kind === 'ends'
+    for (let taken = await tables.takeOrders(500); taken.length > 0; taken = await tables.takeOrders(500)) {
+      await Promise.all(taken.map(({ input }) => handle(JSON.parse(input) as Order)))
+      await tables.endOrders(taken.map(({ number }) => number))
+      ended += taken.length
+      onEnded()
+    }
+  }
+
   return {
     app,
     close: () => tables.close(),
@@ -125,15 +140,14 @@ await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url
         return numbers.map((number) => `/orders/jobs/${number}.${mac(String(number))}`)
       },
       async prepareQueued (count: number) { for (let made = 0; made < count; made += 1000) await tables.addOrders(Array.from({ length: 1000 }, () => JSON.stringify(newOrder()))) },
-      /** Two groups of 500 at a time, and a call for each of them. */
-      async drain () {
-        const handle = async (order: Order): Promise<boolean> => order.kind === 'ends'
-        await Promise.all([1, 2].map(async () => {
-          for (let taken = await tables.takeOrders(500); taken.length > 0; taken = await tables.takeOrders(500)) {
-            await Promise.all(taken.map(({ input }) => handle(JSON.parse(input) as Order)))
-            await tables.endOrders(taken.map(({ number }) => number))
-          }
-        }))
+      /** Resolves to how many are recorded, which are so many at least. It goes on with the others. */
+      async drain (count: number) {
+        draining ??= Promise.all([drainGroups(), drainGroups()])
+        await new Promise<void>((resolve) => {
+          onEnded = () => { if (ended >= count) resolve() }
+          onEnded()
+        })
+        return ended
       }
     }
   }

@@ -155,11 +155,12 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
         while (latencies.length < starts.length) await new Promise((resolve) => { setTimeout(resolve, 20) })
         return latencies.toSorted((a, b) => a - b)
       },
-      /** Until so many that wait are done. */
+      /** Resolves to how many are recorded, which are so many at least. It goes on with the others. */
       async drain (count: number) {
         isHeld = false
         wake()
         await until(() => ended >= count)
+        return ended
       },
       async subscribe (urls: string[]) {
         for (let index = 0; index < urls.length; index += 50) {

@@ -124,11 +124,16 @@ async function createQueueSubject (config: PeerConfig): Promise<SubjectParts> {
   app.post('/orders', { schema: { body: orderSchema } }, async (request, reply) => reply.code(202).send({ id: await queue.add(request.body) }))
   const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms) })
   /** The last of them: to count what is recorded costs its database a scan, which is not its work. */
-  const untilDone = async (count: number): Promise<void> => {
+  const untilDone = async (count: number): Promise<number> => {
     const isHandled = (): boolean => handled >= count
     while (!isHandled()) await pause(1)
-    while (await queue.done() < count) await pause(5)
+    for (;;) {
+      const done = await queue.done()
+      if (done >= count) return done
+      await pause(5)
+    }
   }
+  let started: Promise<void> | undefined
   return {
     app,
     close: () => queue.close(),
@@ -137,9 +142,10 @@ async function createQueueSubject (config: PeerConfig): Promise<SubjectParts> {
       ended: () => handled,
       untilEnded: untilDone,
       async prepareQueued (count: number) { for (let made = 0; made < count; made += 1000) await queue.addMany(Array.from({ length: 1000 }, () => newOrder())) },
+      /** Resolves to how many are recorded, which are so many at least. It goes on with the others. */
       async drain (count: number) {
-        await queue.start()
-        await untilDone(count)
+        await (started ??= queue.start())
+        return await untilDone(count)
       },
       async latency (perSecond: number, seconds: number) {
         latencies.length = 0
