@@ -27,19 +27,6 @@ function makeForeign (file: string, statements: string): void {
   database.close()
 }
 
-test('commits are synced, and statements write no temporary files', async (t) => {
-  const opened: DatabaseSync[] = []
-  await openStore(t, join(createTempDir(t), 'jobs.db'), {
-    openDatabase (file) {
-      opened.push(new DatabaseSync(file))
-      return opened.at(-1)!
-    }
-  })
-  const settingOf = (pragma: string): unknown => opened[0]!.prepare(`SELECT ${pragma} AS setting FROM pragma_${pragma}`).get()!.setting
-  t.equal(settingOf('synchronous'), 2, 'FULL')
-  t.equal(settingOf('temp_store'), 2, 'MEMORY')
-})
-
 const unusable: Record<string, { code: string, message: RegExp, make (t: Test, file: string): unknown }> = {
   'a file of another kind': { code: invalid, message: /damaged or no SQLite database/, make: (_, file) => writeFileSync(file, 'flavour,price\nlemon,3\n'.repeat(500)) },
   'a short text': { code: invalid, message: /damaged or no SQLite database/, make: (_, file) => writeFileSync(file, 'not a database') },

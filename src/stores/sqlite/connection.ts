@@ -82,7 +82,6 @@ export function createConnection (file: string, openDatabase: OpenDatabase = ope
     try {
       migrate(opened, file)
       // FULL: a commit is on disk when it returns, also when the power goes. Checkpoints run within commits.
-      // MEMORY: what a statement of many rows could have to undo is not written to files in /var/tmp, which may be read-only.
       opened.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY')
     } catch (error) {
       opened.close()
