@@ -11,7 +11,7 @@ import pg from 'pg'
 import { Type } from 'typebox'
 import { createBatcher } from '../../src/work/batch.ts'
 import { newOrder, orderSchema, type Order } from './order.ts'
-import { serve } from './subject.ts'
+import { serve, type Drained } from './subject.ts'
 
 /** Each resolves when what it was given is on disk. */
 interface Tables {
@@ -116,11 +116,13 @@ await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url
   let ended = 0
   let onEnded = (): void => {}
   let draining: Promise<unknown> | undefined
+  let closing = false
 
   /** Groups of 500, and a call for each of them. Two of these go at a time. */
   async function drainGroups (): Promise<void> {
     const handle = async (order: Order): Promise<boolean> => order.kind === 'ends'
-    for (let taken = await tables.takeOrders(500); taken.length > 0; taken = await tables.takeOrders(500)) {
+    const take = async (): Promise<Awaited<ReturnType<Tables['takeOrders']>>> => closing ? [] : await tables.takeOrders(500)
+    for (let taken = await take(); taken.length > 0; taken = await take()) {
       await Promise.all(taken.map(({ input }) => handle(JSON.parse(input) as Order)))
       await tables.endOrders(taken.map(({ number }) => number))
       ended += taken.length
@@ -130,7 +132,11 @@ await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url
 
   return {
     app,
-    close: () => tables.close(),
+    async close () {
+      closing = true
+      await draining
+      await tables.close()
+    },
     methods: {
       triggerPath: () => `/readings?state=1.${mac('1')}`,
       /** Every other one has ended. */
@@ -140,14 +146,15 @@ await serve<{ file?: string, url?: string, schema?: string }>(async ({ file, url
         return numbers.map((number) => `/orders/jobs/${number}.${mac(String(number))}`)
       },
       async prepareQueued (count: number) { for (let made = 0; made < count; made += 1000) await tables.addOrders(Array.from({ length: 1000 }, () => JSON.stringify(newOrder()))) },
-      /** Resolves to how many are recorded, which are so many at least. It goes on with the others. */
-      async drain (count: number) {
+      /** Resolves when so many at least are recorded. It goes on with the others. */
+      async drain (count: number): Promise<Drained> {
         draining ??= Promise.all([drainGroups(), drainGroups()])
-        await new Promise<void>((resolve) => {
+        const enough = new Promise<void>((resolve) => {
           onEnded = () => { if (ended >= count) resolve() }
           onEnded()
         })
-        return ended
+        await Promise.race([enough, draining])
+        return { done: ended, at: performance.now() }
       }
     }
   }

@@ -13,7 +13,7 @@ import { systemClock } from '../../src/work/clock.ts'
 import type { Store, StoreHost } from '../../src/work/store.ts'
 import { multiplyEvents, multiplyJobs } from './multiply.ts'
 import { engineHeaders, newOrder, newRunId, orderSchema, type Order } from './order.ts'
-import { serve } from './subject.ts'
+import { serve, type Drained } from './subject.ts'
 
 export interface LogicAppsConfig {
   /** A SQLite file, or a schema on `url`. */
@@ -155,12 +155,12 @@ await serve<LogicAppsConfig>(async ({ file, url, schema = 'bench', runners = tru
         while (latencies.length < starts.length) await new Promise((resolve) => { setTimeout(resolve, 20) })
         return latencies.toSorted((a, b) => a - b)
       },
-      /** Resolves to how many are recorded, which are so many at least. It goes on with the others. */
-      async drain (count: number) {
+      /** Resolves when so many at least are recorded. It goes on with the others. */
+      async drain (count: number): Promise<Drained> {
         isHeld = false
         wake()
         await until(() => ended >= count)
-        return ended
+        return { done: ended, at: performance.now() }
       },
       async subscribe (urls: string[]) {
         for (let index = 0; index < urls.length; index += 50) {

@@ -20,6 +20,9 @@ export interface Subject {
   stop (): Promise<void>
 }
 
+/** How far a drain has come, and when: in milliseconds, on the clock of its process. */
+export interface Drained { done: number, at: number }
+
 type Message = { ready: string } | { id: number, result: unknown } | { id: number, error: string }
 
 /** @param script One of this folder. @param config What its `serve` is given; of JSON. @param nodeArgs Such as --cpu-prof. */

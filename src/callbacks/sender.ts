@@ -37,7 +37,7 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
   let own: Promise<Agent> | undefined
   let ready = dispatcher
 
-  async function prepare (): Promise<Dispatcher> {
+  async function load (): Promise<Dispatcher> {
     own ??= createAgent()
     ready = await own
     return ready
@@ -51,8 +51,6 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
   }
 
   function post (agent: Dispatcher, { url, id, body, now }: CallbackRequest, signal: AbortSignal): Promise<Exchanged> {
-    // A socket to an address asks no name server.
-    if (!guard.isAllowedHost(url.hostname)) throw new ForbiddenAddressError('callbacks may not go to this address')
     const timestamp = String(Math.floor(now / 1000))
     return exchange(agent, {
       origin: url.origin,
@@ -71,13 +69,15 @@ export function createCallbackSender (guard: AddressGuard, signingSecrets: strin
   }
 
   return {
-    prepare: async () => { if (ready === undefined) await prepare() },
+    prepare: async () => { if (ready === undefined) await load() },
 
     async send (request, signal) {
       const { url, now } = request
       const started = performance.now()
       try {
-        const { statusCode, headers, beginning } = await post(ready ?? await prepare(), request, signal)
+        // A socket to an address asks no name server.
+        if (!guard.isAllowedHost(url.hostname)) throw new ForbiddenAddressError('callbacks may not go to this address')
+        const { statusCode, headers, beginning } = await post(ready ?? await load(), request, signal)
         return { statusCode, retryAfterMs: retryAfterMsOf(headers['retry-after'], now), text: withoutSecrets(beginning, url).slice(0, keptAnswerLength), durationMs: performance.now() - started }
       } catch (error) {
         const text = withoutSecrets(describe(error), url).slice(0, keptAnswerLength)

@@ -13,7 +13,8 @@ export function createRecent<Value, Key extends string | number = string> (most:
     get: (key) => values.get(key),
     set (key, value) {
       if (typeof key === 'string' && key.length > maxLength) return value
-      if (values.size >= most && !values.has(key)) values.delete(values.keys().next().value!)
+      values.delete(key)
+      if (values.size >= most) values.delete(values.keys().next().value!)
       values.set(key, value)
       return value
     }

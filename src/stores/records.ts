@@ -1,5 +1,5 @@
 import type {
-  ClaimedDelivery, DeliveryAttempt, DeliveryRecord, DeliveryStatus, FanOutStep, Failure, JobRecord, JobStatus, SeenSubscription, SubscriptionRecord, SubscriptionStatus
+  ClaimedDelivery, DeliveryAttempt, DeliveryRecord, DeliveryStatus, FanOutStep, Failure, JobRecord, JobStatus, SubscriptionRecord, SubscriptionStatus
 } from '../work/store.ts'
 
 /** A row, by the names of its columns, which are the same in both schemas. */
@@ -47,20 +47,6 @@ export function toSubscription (row: Row): SubscriptionRecord {
     urlHint: row.url_hint as string,
     host: row.host as string,
     tracking: Object.fromEntries(Object.entries(tracking).filter(([, value]) => value !== null)) as SubscriptionRecord['tracking'],
-    createdAt: row.created_at as number,
-    input: row.input as string
-  }
-}
-
-/** What `toSeen` takes. */
-export const seenColumns = ['number', 'status', 'host', 'url_hint', 'created_at', 'input'].map((name) => `subscriptions.${name}`).join(', ')
-
-export function toSeen (row: Row): SeenSubscription {
-  return {
-    number: row.number as number,
-    status: row.status as SubscriptionStatus,
-    host: row.host as string,
-    urlHint: row.url_hint as string,
     createdAt: row.created_at as number,
     input: row.input as string
   }

@@ -86,7 +86,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     otherwise: 'it will be sent again',
     // A second would only wait for the first: what comes of one callback may change whom the next is owed to.
     maxRuns: 1,
-    // It is not urgent: half of all that will be over soon share a commit.
+    // It is not urgent: three quarters of all that will be over soon share a commit.
     enough: () => places.lively() * 3 / 4
   })
   const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
@@ -197,7 +197,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   /** Made for those that have something to tell: most have not. */
   const logOf = ({ operation, urlHint }: ClaimedDelivery, id: string): Logger => log.child({ deliveryId: id, operationId: operation, url: urlHint })
 
-  /** Of one that was not taken. */
+  /** Of one that was not taken, or whose yes could not be kept. */
   function tell (delivery: ClaimedDelivery, id: string, tried: JudgedAnswer | PutBack, settled: Settled<DeliverySettlement, DeliveryOutcome>): void {
     const deliveryLog = logOf(delivery, id)
     if (settled.outcome === 'lost') return deliveryLog.warn({}, 'what came of this callback was not recorded: its subscription ended, or another worker has it')
@@ -224,6 +224,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     const url = openUrl(delivery)
     if ('answer' in url) return url
     const { host } = url
+    // Most need not wait: an await less for each.
     const entered = gate.enter(host)
     if (!(entered === true || await entered)) return { dueAt: clock.now() + Math.ceil(gate.opensInMs(host)), reason: 'its host is out of order' }
     if (controller.signal.aborted) {

@@ -1,5 +1,4 @@
-import type { FanOut, FanOutRequest, HostTransaction, NewEvent, SeenSubscription, Subscriber } from '../../work/store.ts'
-import { seenColumns, toSeen } from '../records.ts'
+import type { FanOut, FanOutRequest, HostTransaction, NewEvent, SeenSubscription, Subscriber, SubscriptionStatus } from '../../work/store.ts'
 import type { Row, Statements } from './connection.ts'
 
 /*
@@ -77,6 +76,20 @@ export async function findFanOuts ({ sql }: Statements, { operations, strangersB
     cursor: row.cursor as number,
     round: row.round as number
   }))
+}
+
+/** What `toSeen` takes, of a table or a list of that name. */
+const seenColumns = ['number', 'status', 'host', 'url_hint', 'created_at', 'input'].map((name) => `subscriptions.${name}`).join(', ')
+
+function toSeen (row: Row): SeenSubscription {
+  return {
+    number: row.number as number,
+    status: row.status as SubscriptionStatus,
+    host: row.host as string,
+    urlHint: row.url_hint as string,
+    createdAt: row.created_at as number,
+    input: row.input as string
+  }
 }
 
 export async function findSubscribers ({ sql }: Statements, { topic, operation, event, cursor }: FanOut, limit: number): Promise<Subscriber[]> {

@@ -82,7 +82,7 @@ export function createConnection (file: string, openDatabase: OpenDatabase = ope
     try {
       migrate(opened, file)
       // FULL: a commit is on disk when it returns, also when the power goes. Checkpoints run within commits.
-      opened.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY')
+      opened.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -16000')
     } catch (error) {
       opened.close()
       throw error

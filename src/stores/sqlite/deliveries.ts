@@ -4,7 +4,8 @@ import type {
 import { deliveryConditions, whereOf } from '../filters.ts'
 import { attemptLogOf, deliveryColumns, maxAttemptsKept, toAttempts, toDelivery } from '../records.ts'
 import type { Transaction } from './connection.ts'
-import { confirmSubscription, isOpen, leaveRow, readPlace, removeSubscription } from './subscriptions.ts'
+import { undelivered } from './migrations.ts'
+import { confirmSubscription, leaveRow, readPlace, removeSubscription } from './subscriptions.ts'
 
 /** Part of a WHERE, for two lists as JSON. */
 const claimable = 'operation IN (SELECT value FROM json_each(?)) AND host NOT IN (SELECT value FROM json_each(?))'
@@ -144,7 +145,7 @@ function giveUp (transaction: Transaction, subscription: number, effect: 'suspen
   if (status === 'superseded' && predecessor === null && effect === 'suspended') return
   leaveRow(transaction, subscription, now)
   // What is then left is owed to it will not be sent.
-  sql(`UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE subscription = ? AND status = 'pending' AND ${isOpen} AND worker IS NULL`).run(now, subscription)
+  sql(`UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ? WHERE subscription = ? AND status = 'pending' AND ${undelivered} AND worker IS NULL`).run(now, subscription)
   if (effect === 'suspended') sql("UPDATE subscriptions SET status = 'suspended' WHERE number = ?").run(subscription)
   else sql('DELETE FROM subscriptions WHERE number = ?').run(subscription)
 }
@@ -155,7 +156,8 @@ function countAttempt ({ sql }: Transaction, delivery: number, attempt: Delivery
 
 export function listDeliveries ({ sql }: Transaction, filter: DeliveryFilter): DeliveryRecord[] {
   const { where, values } = whereOf(deliveryConditions(filter))
-  return sql(`SELECT ${deliveryColumns} FROM deliveries ${where} ORDER BY number DESC LIMIT ?`).all(...values, filter.limit).map(toDelivery)
+  const isOfFew = filter.status === 'pending' || filter.status === 'dead'
+  return sql(`SELECT ${deliveryColumns} FROM deliveries ${where} ${isOfFew ? `AND ${undelivered}` : ''} ORDER BY number DESC LIMIT ?`).all(...values, filter.limit).map(toDelivery)
 }
 
 export function readAttempts ({ sql }: Transaction, delivery: number): DeliveryAttempt[] | undefined {
@@ -167,7 +169,7 @@ export function redeliver ({ sql }: Transaction, filter: Omit<DeliveryFilter, 's
   const { where, values } = whereOf(deliveryConditions({ ...filter, status: 'dead' }))
   return Number(sql(`
     UPDATE deliveries SET status = 'pending', due_at = ?, ended_at = NULL, attempts = 0
-    WHERE number IN (SELECT number FROM deliveries ${where} AND ${isOpen}
+    WHERE number IN (SELECT number FROM deliveries ${where} AND ${undelivered}
       AND EXISTS (SELECT * FROM subscriptions WHERE subscriptions.number = subscription AND subscriptions.status = 'active')
       ORDER BY number LIMIT ?)`
   ).run(now, ...values, filter.limit).changes)

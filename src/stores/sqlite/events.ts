@@ -56,13 +56,13 @@ export function findSubscribers (transaction: Transaction, { topic, operation, e
   return (lists(`
     SELECT ${seenColumns}, predecessor FROM subscriptions WHERE topic = ? AND operation = ? AND number > ? AND after_event < ? AND status <> 'superseded'
     ORDER BY number LIMIT ?`
-  ).all(topic, operation, cursor, event, limit) as unknown as SeenRow[]).map((row) => ({
-    ...seenOf(row),
+  ).all(topic, operation, cursor, event, limit) as unknown as [...SeenRow, predecessor: number | null][]).map(([number, status, host, urlHint, createdAt, input, predecessor]) => ({
+    ...seenOf([number, status, host, urlHint, createdAt, input]),
     // All versions of a workflow have the same place in the log: it goes from one to the next.
-    behind: row[6] === null ? [] : findPast(transaction, row[0]).map((number) => seenOf(lists(`SELECT ${seenColumns}, predecessor FROM subscriptions WHERE number = ?`).get(number) as unknown as SeenRow))
+    behind: predecessor === null ? [] : findPast(transaction, number).map((past) => seenOf(lists(`SELECT ${seenColumns} FROM subscriptions WHERE number = ?`).get(past) as unknown as SeenRow))
   }))
 }
 
 const seenColumns = 'number, status, host, url_hint, created_at, input'
-type SeenRow = [number: number, status: SubscriptionStatus, host: string, urlHint: string, createdAt: number, input: string, predecessor: number | null]
+type SeenRow = [number: number, status: SubscriptionStatus, host: string, urlHint: string, createdAt: number, input: string]
 const seenOf = ([number, status, host, urlHint, createdAt, input]: SeenRow): SeenSubscription => ({ number, status, host, urlHint, createdAt, input })

@@ -5,6 +5,7 @@ import { jobConditions, whereOf } from '../filters.ts'
 import { toJob } from '../records.ts'
 import type { Transaction } from './connection.ts'
 import { releaseDeliveries } from './deliveries.ts'
+import { undelivered } from './migrations.ts'
 import { oweJobEnd } from './owe.ts'
 import { insertSubscription, renewJobSubscription } from './subscriptions.ts'
 
@@ -175,7 +176,7 @@ export function sweepJobs (transaction: Transaction, now: number, limit: number)
   // A callback that is still owed needs the job's subscription.
   const expired = sql(`
     SELECT number FROM jobs WHERE expires_at < ? AND NOT EXISTS (
-      SELECT * FROM subscriptions JOIN deliveries ON subscription = subscriptions.number AND deliveries.status = 'pending' AND deliveries.status <> 'delivered'
+      SELECT * FROM subscriptions JOIN deliveries ON subscription = subscriptions.number AND deliveries.status = 'pending' AND deliveries.${undelivered}
       WHERE subscriptions.job = jobs.number)
     ORDER BY expires_at LIMIT ?`
   ).all(now, limit)

@@ -23,7 +23,10 @@ type Wanting = [number: number, status: string, owner: string, versionlessDigest
 function oweEvent (transaction: Transaction, step: FanOutStep, worker: string): ClaimedDelivery[] {
   const { sql, lists } = transaction
   const { event, operation, now } = step
-  const entries = findWanting(transaction, step)
+  const rows = readWanting(transaction, step)
+  // They may have been forgotten or suspended since they were looked at.
+  for (const [number, status] of rows.values()) if (status === 'suspended') skip(transaction, number)
+  const entries = chooseVersions(step, rows)
   // An event is owed once: not to whom it was, nor to another version of its workflow, since a save may come in the midst
   // of a fan-out.
   const inserted = new Map(lists(`
@@ -43,24 +46,24 @@ function oweEvent (transaction: Transaction, step: FanOutStep, worker: string): 
     toBegun(step, body, { number: inserted.get(subscription)!, operation, owner, subscription, subscriptionCreatedAt, urlHint, sealedUrl, failingSince }))
 }
 
-/** Of those to whom it is owed, who is there for it: a version of each workflow. Counts it for the suspended ones. */
-function findWanting (transaction: Transaction, { owed }: FanOutStep): { owed: OwedCallback, row: Wanting }[] {
-  const rows = new Map((transaction.lists(`
+/** Those to whom it is owed, by their numbers: some may be gone. */
+function readWanting ({ lists }: Transaction, { owed }: FanOutStep): Map<number, Wanting> {
+  const rows = lists(`
     SELECT number, status, owner, versionless_digest, created_at, url_hint, sealed_url, failing_since
     FROM json_each(?) CROSS JOIN subscriptions ON subscriptions.number = value`
-  ).all(JSON.stringify(owed.map(({ subscription }) => subscription))) as unknown as Wanting[]).map((row) => [row[0], row]))
+  ).all(JSON.stringify(owed.map(({ subscription }) => subscription))) as unknown as Wanting[]
+  return new Map(rows.map((row) => [row[0], row]))
+}
+
+/** Of each workflow the first version that is not suspended. */
+function chooseVersions ({ owed }: FanOutStep, rows: Map<number, Wanting>): { owed: OwedCallback, row: Wanting }[] {
   const seen = new Set<unknown>()
   return owed.flatMap((entry) => {
     const row = rows.get(entry.subscription)
-    // They may have been forgotten or suspended since they were looked at.
     if (row === undefined) return []
     const [number, status, owner, versionlessDigest] = row
-    if (status === 'suspended') {
-      skip(transaction, number)
-      return []
-    }
     const workflow = versionlessDigest === null ? number : `${owner} ${versionlessDigest}`
-    if (seen.has(workflow)) return []
+    if (status === 'suspended' || seen.has(workflow)) return []
     seen.add(workflow)
     return [{ owed: entry, row }]
   })

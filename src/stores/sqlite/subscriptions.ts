@@ -3,10 +3,8 @@ import type { NewSubscription, SubscribeOutcome, SubscriptionFilter, Subscriptio
 import { subscriptionConditions, whereOf } from '../filters.ts'
 import { toSubscription } from '../records.ts'
 import type { Transaction } from './connection.ts'
+import { undelivered } from './migrations.ts'
 import { lastEvent } from './topic-log.ts'
-
-/** Part of a WHERE, and all of the WHERE of the index of what is not over: SQLite uses that where it reads the same words. */
-export const isOpen = "status <> 'delivered'"
 
 export function readSubscription ({ sql }: Transaction, number: number): SubscriptionRecord | undefined {
   const row = sql('SELECT * FROM subscriptions WHERE number = ?').get(number)
@@ -122,15 +120,15 @@ function takeOver (transaction: Transaction, from: number[], to: number, now: nu
   const { sql } = transaction
   const past = JSON.stringify(from)
   sql(`
-    DELETE FROM deliveries WHERE subscription = ?1 AND status = 'dead' AND ${isOpen} AND event IN (
-      SELECT event FROM deliveries WHERE subscription IN (SELECT value FROM json_each(?2)) AND status = 'pending' AND ${isOpen})`
+    DELETE FROM deliveries WHERE subscription = ?1 AND status = 'dead' AND ${undelivered} AND event IN (
+      SELECT event FROM deliveries WHERE subscription IN (SELECT value FROM json_each(?2)) AND status = 'pending' AND ${undelivered})`
   ).run(to, past)
   const move = sql(`
     UPDATE OR IGNORE deliveries SET subscription = ?1,
       (subscription_created_at, host, url_hint) = (SELECT created_at, host, url_hint FROM subscriptions WHERE number = ?1),
       attempts = CASE WHEN due_at IS NULL THEN attempts ELSE 0 END,
       due_at = min(due_at, ?3)
-    WHERE subscription IN (SELECT value FROM json_each(?2)) AND status = ?4 AND ${isOpen}`)
+    WHERE subscription IN (SELECT value FROM json_each(?2)) AND status = ?4 AND ${undelivered}`)
   for (const status of ['pending', 'dead']) move.run(to, past, now, status)
   // Who is being fanned out to has changed: a step that was looked at before is void, and one that was passed by is
   // looked at again. What is owed already is not owed twice.
@@ -138,7 +136,7 @@ function takeOver (transaction: Transaction, from: number[], to: number, now: nu
 }
 
 function dropOwed ({ sql }: Transaction, subscriptions: number[]): void {
-  sql(`DELETE FROM deliveries WHERE subscription IN (SELECT value FROM json_each(?)) AND status = 'pending' AND ${isOpen}`).run(JSON.stringify(subscriptions))
+  sql(`DELETE FROM deliveries WHERE subscription IN (SELECT value FROM json_each(?)) AND status = 'pending' AND ${undelivered}`).run(JSON.stringify(subscriptions))
 }
 
 /** The one that took its place, if any, has the one before it behind it. */
@@ -175,7 +173,7 @@ export function leaveRow (transaction: Transaction, number: number, now: number)
   takeOver(transaction, [number], predecessor, now)
   // It may be suspended as it was before: that is ended by a new subscribe alone, and this one was none.
   sql(`
-    UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ?1 WHERE subscription = ?2 AND status = 'pending' AND ${isOpen} AND worker IS NULL
+    UPDATE deliveries SET status = 'dead', due_at = NULL, ended_at = ?1 WHERE subscription = ?2 AND status = 'pending' AND ${undelivered} AND worker IS NULL
       AND (SELECT status FROM subscriptions WHERE number = ?2) = 'suspended'`
   ).run(now, predecessor)
 }

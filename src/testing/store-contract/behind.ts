@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import type { SeenSubscription, Store, Subscriber, SubscriptionRecord } from '../../work/store.ts'
 import { alone, canceled, leaseMs, numbersOf, plenty, start, together } from './bench.ts'
 import {
-  answer, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findFanOut, getSubscription, hostOf, newSubscription, only, publishAndOwe, publishOne, save, seenOf,
+  answer, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findFanOut, findSeen, getSubscription, hostOf, newSubscription, only, publishAndOwe, publishOne, save, seenOf,
   statusesOf, step, subscribe, urlBytes, workflow, type Answer
 } from './webhook-bench.ts'
 
 /** What is found of a new event. */
 async function find (store: Store, event?: number): Promise<Subscriber[]> {
-  return await store.findSubscribers(await findFanOut(store, event ?? await publishOne(store)), plenty)
+  return await findSeen(store, await findFanOut(store, event ?? await publishOne(store)))
 }
 
 const get = (store: Store, ...records: SubscriptionRecord[]): Promise<SeenSubscription[]> => Promise.all(records.map(async (record) => seenOf(await getSubscription(store, record))))

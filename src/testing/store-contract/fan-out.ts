@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Subscriber } from '../../work/store.ts'
 import { alone, canceled, leaseMs, numbersOf, plenty, start, together } from './bench.ts'
 import {
-  answer, beginning, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findAllOf, findFanOut, findFanOuts, getSubscription, hintOf, operation, publishAndOwe,
+  answer, beginning, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findAllOf, findFanOut, findFanOuts, findSeen, getSubscription, hintOf, operation, publishAndOwe,
   publishOne, save, seenOf, statusesOf, step, subscribe, urlBytes
 } from './webhook-bench.ts'
 
@@ -14,10 +14,10 @@ export const fanOutCases = [
     const [first, , , onCake] = await subscribe(store, { url: 'a' }, { url: 'b', topic: 'cakes' }, { url: 'c', topic: null }, { url: 'd', operation: 'OnCake' })
     const event = await publishOne(store)
     const [second] = await subscribe(store, { url: 'e' })
-    assert.deepEqual(await store.findSubscribers(await findFanOut(store, event), plenty), [{ ...seenOf(first!), behind: [] }])
-    assert.deepEqual(await store.findSubscribers(await findFanOut(store, event, 'OnCake'), plenty), [{ ...seenOf(onCake!), behind: [] }])
+    assert.deepEqual(await findSeen(store, await findFanOut(store, event)), [{ ...seenOf(first!), behind: [] }])
+    assert.deepEqual(await findSeen(store, await findFanOut(store, event, 'OnCake')), [{ ...seenOf(onCake!), behind: [] }])
     const next = await findFanOut(store, await publishOne(store))
-    assert.deepEqual(await store.findSubscribers(next, plenty), [{ ...seenOf(first!), behind: [] }, { ...seenOf(second!), behind: [] }])
+    assert.deepEqual(await findSeen(store, next), [{ ...seenOf(first!), behind: [] }, { ...seenOf(second!), behind: [] }])
   }),
 
   alone('a subscription knows its place though the events before it are forgotten', async ({ open }) => {
@@ -27,7 +27,7 @@ export const fanOutCases = [
     const [first] = await subscribe(store, { url: 'a' })
     assert.equal(first!.afterEvent, past)
     const fanOut = await findFanOut(store, await publishOne(store))
-    assert.deepEqual(await store.findSubscribers(fanOut, plenty), [{ ...seenOf(first!), behind: [] }])
+    assert.deepEqual(await findSeen(store, fanOut), [{ ...seenOf(first!), behind: [] }])
   }),
 
   alone('subscribers are found in pages, in order of their numbers, suspended ones too, superseded ones not', async ({ open }) => {
@@ -45,7 +45,7 @@ export const fanOutCases = [
       found.push(...page)
     }
     assert.deepEqual(numbersOf(found), numbersOf([suspended!, ...all.slice(1)]))
-    assert.deepEqual(found[0], { ...seenOf(await getSubscription(store, suspended!)), behind: [] })
+    assert.deepEqual({ ...seenOf(found[0]!), behind: found[0]!.behind }, { ...seenOf(await getSubscription(store, suspended!)), behind: [] })
   }),
 
   alone('a step moves the debt on, the last one pays it', async ({ open }) => {

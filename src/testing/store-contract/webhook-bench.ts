@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type {
   Callback, ClaimedDelivery, DeliveryClaimRequest, DeliveryFilter, DeliveryOutcome, DeliverySettlement, FanOut, FanOutRequest, FanOutStep, NewEvent,
-  NewSubscription, SeenSubscription, Store, SubscriptionRecord
+  NewSubscription, SeenSubscription, Store, Subscriber as FoundSubscriber, SubscriptionRecord
 } from '../../work/store.ts'
 import { hourMs, plenty, start } from './bench.ts'
 
@@ -50,8 +50,13 @@ export async function save (store: Store, ...urls: string[]): Promise<Subscripti
 }
 
 /** What a fan-out sees of it. */
-export function seenOf ({ number, status, host, urlHint, createdAt, input }: SubscriptionRecord): SeenSubscription {
+export function seenOf ({ number, status, host, urlHint, createdAt, input }: SeenSubscription): SeenSubscription {
   return { number, status, host, urlHint, createdAt, input }
+}
+
+/** Subscribers, without what a store may tell of them beside that. */
+export async function findSeen (store: Store, fanOut: FanOut): Promise<FoundSubscriber[]> {
+  return (await store.findSubscribers(fanOut, plenty)).map(({ behind, ...one }) => ({ ...seenOf(one), behind: behind.map(seenOf) }))
 }
 
 export async function getSubscription (store: Store, { number }: { number: number }): Promise<SubscriptionRecord> {
