@@ -112,7 +112,7 @@ async function acceptOnPostgresByHand ({ seconds, rounds, postgres, redis, progr
 }
 
 async function drainByHand (bench: Bench): Promise<Line[]> {
-  const count = bench.sized(12_000, 4000)
+  const count = bench.sized(24_000, 4000)
   const { ours, 'pg-boss': peer } = await drainOf(bench, count)
   const { url, newSchema, analyze } = await bench.postgres()
   const hand = async (): Promise<number> => await prepareAndDrain(await startSubject('by-hand.ts', { url, schema: newSchema() }), count, analyze)

@@ -78,7 +78,7 @@ export const drain: Row = {
   name: '5b',
   about: 'drain of a prepared backlog, PostgreSQL',
   async run (bench) {
-    const count = bench.sized(12_000, 4000)
+    const count = bench.sized(24_000, 4000)
     // Each round makes a backlog first, which takes longer than to drain it.
     const values = await interleave(Math.min(bench.rounds, 3), await drainOf(bench, count), bench.progress)
     return [lineOf('5b', `drain of ${count} jobs, PostgreSQL`, 'pg-boss work, 2 x 500', 'jobs/s', compare(values.ours, values['pg-boss']), 0.8)]
