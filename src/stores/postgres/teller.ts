@@ -14,8 +14,11 @@ export interface Teller {
  */
 const pauseMs = 25
 
-/** @param send Must not reject. */
-export function createTeller (send: () => Promise<void>): Teller {
+/**
+ * @param send Must not reject.
+ * @param now In milliseconds, from any start. Others work in real time, so this is no matter for the Clock.
+ */
+export function createTeller (send: () => Promise<void>, now: () => number = () => performance.now()): Teller {
   let toldAt = -Infinity
   let timer: NodeJS.Timeout | undefined
   let sending: Promise<void> | undefined
@@ -26,7 +29,7 @@ export function createTeller (send: () => Promise<void>): Teller {
   function tell (): void {
     timer = undefined
     isOwed = false
-    toldAt = performance.now()
+    toldAt = now()
     sending = send().finally(() => {
       sending = undefined
       if (isOwed) later()
@@ -36,15 +39,14 @@ export function createTeller (send: () => Promise<void>): Teller {
   function later (): void {
     isOwed = true
     if (sending !== undefined) return
-    // Others work in real time, so this is no matter for the Clock.
-    timer ??= setTimeout(tell, Math.max(0, toldAt + pauseMs - performance.now()))
+    timer ??= setTimeout(tell, Math.max(0, toldAt + pauseMs - now()))
   }
 
   return {
     goesAlong () {
       if (stopped) return true
-      if (isOwed || sending !== undefined || performance.now() - toldAt < pauseMs) return false
-      toldAt = performance.now()
+      if (isOwed || sending !== undefined || now() - toldAt < pauseMs) return false
+      toldAt = now()
       return true
     },
 
