@@ -14,7 +14,7 @@ import { call, expect, explain, follow, openWorkflow, seconds, show, until, type
 /** What a killed replica had in hand goes on elsewhere by then. */
 const recoverySeconds = 30
 /** The cake that a kill interrupts bakes for longer than it takes a bakery to open, on a busy machine too. */
-const bakingSeconds = (openingSeconds: number): number => Math.ceil(Math.max(8, 3 * openingSeconds))
+const bakingSeconds = (openingSeconds: number): number => Math.ceil(Math.max(8, 2 * openingSeconds))
 
 const [databasePort, proxyPort, workflowPort, portOfA, portOfB] = await findPorts(5) as [number, number, number, number, number]
 const api = `http://127.0.0.1:${proxyPort}`
@@ -56,7 +56,7 @@ try {
 async function playActions (workflow: Workflow): Promise<void> {
   explain('A workflow orders a cake at one bakery, and asks for it at the other as well.')
   const order = await call('POST', `${api}/cakes`, 202, { flavour: 'lemon', message: 'Across', seconds: 1 })
-  const { last, replicas } = await follow(order)
+  const { last, replicas } = await follow(order, recoverySeconds)
   expect(last.body.message === 'Across', 'the cake should be the one that was ordered')
   expect([...replicas].some((name) => name !== order.replica), 'the other bakery should have been asked')
 
@@ -110,7 +110,7 @@ async function playKill (a: Bakery, b: Bakery, open: (name: 'A' | 'B') => Promis
   await a.end('SIGKILL')
   const killedAt = performance.now()
   show('bakery A is gone')
-  const { last } = await follow(order)
+  const { last } = await follow(order, recoverySeconds + 2 * baking)
   const took = (performance.now() - killedAt) / 1000
   expect(last.replica === 'B', 'B should have answered')
   expect(last.body.message === 'Twice' && last.body.cakeId === order.body.id, 'it should be the cake that was ordered before the kill')
