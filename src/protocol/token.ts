@@ -19,7 +19,7 @@ export interface RecordName {
 
 export interface IdCodec {
   encode (name: RecordName): string
-  /** The same for many at once: a call of the cipher costs as much as thirty of its blocks. */
+  /** The same for many, with one call of the cipher, which is most of what an id costs. */
   encodeAll (names: RecordName[]): string[]
   /** `undefined` for anything that this store never issued. */
   decode (id: string): RecordName | undefined

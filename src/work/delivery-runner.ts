@@ -167,7 +167,6 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   }
 
   async function begin ({ delivery, id }: Outgoing, onTried: () => void, controller = new AbortController()): Promise<void> {
-    const { operation: operationId, urlHint } = delivery
     sending.add(controller)
     try {
       const tried = await attempt(delivery, id, controller)
@@ -175,13 +174,13 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       onTried()
       const settled = await settler.settle(settlementOf(delivery, tried), () => logOf(delivery, id), withoutAnswer)
       if (settled?.outcome === 'kept' && settled.settlement.to.status === 'delivered') {
-        return log.debug({ deliveryId: id, operationId, url: urlHint, statusCode: settled.settlement.attempt?.statusCode }, 'callback delivered')
+        return log.debug({ ...aboutOf(delivery, id), statusCode: settled.settlement.attempt?.statusCode }, 'callback delivered')
       }
       // It may be due again, or others are due at once, at another URL.
       wake()
       if (settled !== undefined) tell(delivery, id, tried, settled)
     } catch (error) {
-      log.error({ err: error, deliveryId: id, operationId, url: urlHint }, 'a callback could not be handled')
+      log.error({ err: error, ...aboutOf(delivery, id) }, 'a callback could not be handled')
     } finally {
       sending.delete(controller)
       onTried()
@@ -194,8 +193,9 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     return { lease: { number, claim }, attempt: undefined, to: { status: 'pending', dueAt: tried.dueAt }, subscription: 'unchanged' }
   }
 
+  const aboutOf = ({ operation, urlHint }: ClaimedDelivery, id: string): Record<string, unknown> => ({ deliveryId: id, operationId: operation, url: urlHint })
   /** Made for those that have something to tell: most have not. */
-  const logOf = ({ operation, urlHint }: ClaimedDelivery, id: string): Logger => log.child({ deliveryId: id, operationId: operation, url: urlHint })
+  const logOf = (delivery: ClaimedDelivery, id: string): Logger => log.child(aboutOf(delivery, id))
 
   /** Of one that was not taken, or whose yes could not be kept. */
   function tell (delivery: ClaimedDelivery, id: string, tried: JudgedAnswer | PutBack, settled: Settled<DeliverySettlement, DeliveryOutcome>): void {

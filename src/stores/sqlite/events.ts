@@ -57,7 +57,12 @@ export function findSubscribers (transaction: Transaction, { topic, operation, e
     SELECT ${seenColumns}, predecessor FROM subscriptions WHERE topic = ? AND operation = ? AND number > ? AND after_event < ? AND status <> 'superseded'
     ORDER BY number LIMIT ?`
   ).all(topic, operation, cursor, event, limit) as unknown as [...SeenRow, predecessor: number | null][]).map(([number, status, host, urlHint, createdAt, input, predecessor]) => ({
-    ...seenOf([number, status, host, urlHint, createdAt, input]),
+    number,
+    status,
+    host,
+    urlHint,
+    createdAt,
+    input,
     // All versions of a workflow have the same place in the log: it goes from one to the next.
     behind: predecessor === null ? [] : findPast(transaction, number).map((past) => seenOf(lists(`SELECT ${seenColumns} FROM subscriptions WHERE number = ?`).get(past) as unknown as SeenRow))
   }))
