@@ -29,7 +29,9 @@ async function createCounted (t: Test): Promise<Counted> {
   class Client extends pg.Client {
     override query (...values: unknown[]): never {
       const [query, given] = values as [string | Asked, unknown[] | undefined]
-      asked.push(typeof query === 'string' ? { text: query, values: given ?? [] } : { text: query.text, values: query.values ?? [] })
+      const statement = typeof query === 'string' ? { text: query, values: given ?? [] } : { text: query.text, values: query.values ?? [] }
+      // A word to other replicas by itself is sent at a time of its own, and nobody waits for it.
+      if (!/^NOTIFY [^;]*$/.test(statement.text)) asked.push(statement)
       return (super.query as (...values: unknown[]) => unknown)(...values) as never
     }
   }
@@ -60,7 +62,7 @@ type Answer = Awaited<ReturnType<typeof post>>
 const post = async (app: Counted['app'], url: string, payload: object = {}) => await app.inject({ method: 'POST', url, payload })
 const statusesOf = (answers: Answer[]): Set<number> => new Set(answers.map(({ statusCode }) => statusCode))
 /** How many rows, jobs or events a statement is about. */
-const sizeOf = ({ values }: Asked): number => (values[0] as unknown[]).length
+const sizeOf = ({ values: [first] }: Asked): number => Array.isArray(first) ? first.length : (first as string).split(',').length
 const sum = (numbers: number[]): number => numbers.reduce((sum, number) => sum + number, 0)
 
 test('fifty starts of one moment cost a handful of statements, and fifty polls of their jobs one', { timeout: 60_000 }, async (t) => {
