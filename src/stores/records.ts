@@ -1,5 +1,5 @@
 import type {
-  ClaimedDelivery, DeliveryAttempt, DeliveryRecord, DeliveryStatus, FanOutStep, Failure, JobRecord, JobStatus, SubscriptionRecord, SubscriptionStatus
+  ClaimedDelivery, ClaimedJob, DeliveryAttempt, DeliveryRecord, DeliveryStatus, FanOutStep, Failure, JobRecord, JobStatus, SubscriptionRecord, SubscriptionStatus
 } from '../work/store.ts'
 
 /** A row, by the names of its columns, which are the same in both schemas. */
@@ -21,6 +21,23 @@ export function toJob (row: Row): JobRecord {
     endedAt: row.ended_at as number | null,
     result: row.result as string | null,
     failure: row.failure === null ? null : JSON.parse(row.failure as string) as Failure
+  }
+}
+
+/** What `toClaimed` takes. Not all that a job has: what an attempt does not need would be read for each. */
+export const claimedColumns = ['number', 'operation', 'attempt', 'failures', 'crashes', 'created_at'].map((name) => `jobs.${name}`).join(', ')
+
+/** @param due In place of what the store keeps of it. */
+export function toClaimed (row: Row, due: ClaimedJob['due']): ClaimedJob {
+  return {
+    number: row.number as number,
+    operation: row.operation as string,
+    attempt: row.attempt as number,
+    failures: row.failures as number,
+    crashes: row.crashes as number,
+    createdAt: row.created_at as number,
+    input: row.input as string,
+    due
   }
 }
 

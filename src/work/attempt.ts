@@ -41,9 +41,9 @@ export function failed (operation: Pick<RunnableOperation, 'retentionMs' | 'fail
 }
 
 /** The end of a job, with the callback that it owes. A callback cannot fail an action, so a failure is an `error` in its body (engine 2.20). */
-export function owingCallback (end: JobEnd, job: JobRecord, { callbackDelayMs }: Pick<RunnableOperation, 'callbackDelayMs'>): JobEnd {
+export function owingCallback (end: JobEnd, { createdAt }: Pick<JobRecord, 'createdAt'>, { callbackDelayMs }: Pick<RunnableOperation, 'callbackDelayMs'>): JobEnd {
   if (callbackDelayMs === undefined) return end
-  return { ...end, callback: { body: callbackBodyOf(end), dueAt: Math.max(end.endedAt, job.createdAt + callbackDelayMs) } }
+  return { ...end, callback: { body: callbackBodyOf(end), dueAt: Math.max(end.endedAt, createdAt + callbackDelayMs) } }
 }
 
 function callbackBodyOf (end: JobEnd): string {
@@ -79,14 +79,14 @@ function statusCodeOf ({ statusCode, code }: JobError, log: Logger): number | un
 
 export const failedMessage = (id: string): string => `The job failed. Its id is ${id}.`
 
-/** What becomes of a job that was claimed but must not run, or `undefined` when it may. */
-export function refuse (job: ClaimedJob, operation: RunnableOperation, now: number, log: Logger): Transition | undefined {
+/** What becomes of a job that was claimed but must not run, or `undefined` when it may. @param log Asked for when there is something to log. */
+export function refuse (job: ClaimedJob, operation: RunnableOperation, now: number, log: () => Logger): Transition | undefined {
   if (job.due === 'deadline') {
-    log.warn({}, 'job failed: nobody completed it in time')
+    log().warn({}, 'job failed: nobody completed it in time')
     return failed(operation, now, { code: 'JobTimedOut', message: 'Nobody completed the job in time.' })
   }
   if (job.crashes >= operation.maxCrashes) {
-    log.error({ crashes: job.crashes }, 'job failed: its worker vanished too often')
+    log().error({ crashes: job.crashes }, 'job failed: its worker vanished too often')
     return failed(operation, now, { code: 'JobCrashed', message: `The server stopped ${job.crashes} times while it worked on this job.` })
   }
 }
@@ -94,8 +94,8 @@ export function refuse (job: ClaimedJob, operation: RunnableOperation, now: numb
 /** How an attempt went. */
 export type Outcome = { returned: unknown } | { thrown: unknown }
 
-/** What becomes of a job after an attempt. */
-export function decide (outcome: Outcome, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
+/** What becomes of a job after an attempt. @param log Asked for when there is something to log. */
+export function decide (outcome: Outcome, job: ClaimedJob, id: string, operation: RunnableOperation, now: number, log: () => Logger): Transition {
   try {
     if ('thrown' in outcome) return afterThrow(errorOf(outcome.thrown), job, id, operation, now, log)
     return afterReturn(outcome.returned, operation, now, log)
@@ -105,35 +105,35 @@ export function decide (outcome: Outcome, job: JobRecord, id: string, operation:
   }
 }
 
-function afterReturn (value: unknown, operation: RunnableOperation, now: number, log: Logger): Transition {
+function afterReturn (value: unknown, operation: RunnableOperation, now: number, log: () => Logger): Transition {
   if (isDeferred(value)) {
-    log.debug({}, 'job deferred')
+    log().debug({}, 'job deferred')
     return { status: 'running', deadline: later(now, operation.deferTimeoutMs) }
   }
   try {
     return { status: 'succeeded', result: operation.encodeResult(value), ...jobEnd(operation, now) }
   } catch (error) {
     if (!(error instanceof InvalidResultError)) throw error
-    logThrown(log, 'error', error, 'job failed: its result does not fit the schema')
+    logThrown(log(), 'error', error, 'job failed: its result does not fit the schema')
     return failed(operation, now, { code: 'InvalidResult', message: 'The job ended with a result that does not fit its schema.' })
   }
 }
 
-function afterThrow (error: Error, job: JobRecord, id: string, operation: RunnableOperation, now: number, log: Logger): Transition {
+function afterThrow (error: Error, job: ClaimedJob, id: string, operation: RunnableOperation, now: number, log: () => Logger): Transition {
   if (error instanceof ShutdownReason) {
-    log.info({}, 'job handed back to the queue: the server is shutting down')
+    log().info({}, 'job handed back to the queue: the server is shutting down')
     return { status: 'queued', dueAt: 0, failures: job.failures }
   }
   if (error instanceof JobError) {
-    logThrown(log, 'warn', error, 'job failed')
-    return failed(operation, now, failureOf(error, log))
+    logThrown(log(), 'warn', error, 'job failed')
+    return failed(operation, now, failureOf(error, log()))
   }
   const delayMs = retryDelayMs(error, operation, job.failures, Math.random())
   if (delayMs !== undefined) {
-    logThrown(log, 'warn', error, 'attempt failed, the job will run again', { delayMs: Math.round(delayMs) })
+    logThrown(log(), 'warn', error, 'attempt failed, the job will run again', { delayMs: Math.round(delayMs) })
     return { status: 'queued', dueAt: later(now, delayMs), failures: job.failures + 1 }
   }
-  logThrown(log, 'error', error, 'job failed')
+  logThrown(log(), 'error', error, 'job failed')
   return failed(operation, now, error instanceof JobTimedOutReason
     ? { code: 'JobTimedOut', message: 'The job took longer than it may.' }
     // The cause is for the log alone: it may hold anything.

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { createSlots } from './slots.ts'
 import type { ClaimedDelivery } from './store.ts'
 
 /** Attempts that may be young at once. */
@@ -51,7 +52,7 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
   /** Their attempts are over, and are being recorded. */
   let tried = 0
   let cleared = false
-  const sending = new Set<Promise<void>>()
+  const sending = createSlots<Promise<void>>()
 
   function fill (): void {
     if (cleared) return
@@ -77,13 +78,12 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
       cancelGrowth()
       grow()
     }
-    const over = begin(callback, onTried, controller).then(() => {
+    const slot = sending.add(begin(callback, onTried, controller).then(() => {
       tried--
-      sending.delete(over)
+      sending.free(slot)
       fill()
       onRoom()
-    })
-    sending.add(over)
+    }))
   }
 
   function take (callbacks: Outgoing[]): void {
@@ -94,7 +94,7 @@ export function createCallbackPlaces ({ clock, begin, onRoom }: CallbackPlacesPa
   return {
     take,
     start,
-    drained: () => Promise.all(sending),
+    drained: () => Promise.all(sending.values()),
 
     // Whatever is kept for others: where that is used, too, some wait here for a moment.
     room (inGroups) {

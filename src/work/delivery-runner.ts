@@ -13,6 +13,7 @@ import { judgeAnswer, type JudgedAnswer } from './judge-answer.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
 import { createSettler, type Settled } from './settler.ts'
+import { createSlots } from './slots.ts'
 import type { ClaimedDelivery, DeliveryOutcome, DeliverySettlement, Store } from './store.ts'
 
 const pollMs = 5_000
@@ -92,7 +93,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'callbacks', pollMs, claimOnce)
   const openUrl = createCallbackOpener(sealer, policy)
   const places = createCallbackPlaces({ clock, begin, onRoom })
-  const sending = new Set<AbortController>()
+  const sending = createSlots<AbortController>()
   let accepting = false
   let claiming = false
   /** Whether the last claim brought all that there was room for, so that more is waiting. */
@@ -167,7 +168,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
   }
 
   async function begin ({ delivery, id }: Outgoing, onTried: () => void, controller = new AbortController()): Promise<void> {
-    sending.add(controller)
+    const slot = sending.add(controller)
     try {
       const tried = await attempt(delivery, id, controller)
       // While the store records it, others are sent.
@@ -182,7 +183,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
     } catch (error) {
       log.error({ err: error, ...aboutOf(delivery, id) }, 'a callback could not be handled')
     } finally {
-      sending.delete(controller)
+      sending.free(slot)
       onTried()
     }
   }
@@ -274,7 +275,7 @@ export function createDeliveryRunner ({ store, clock, log, sender, sealer, polic
       const drained = givenBack.then(() => places.drained())
       await waitAtMost(clock, drainMs, drained)
       settler.release()
-      for (const controller of sending) controller.abort(shutdown)
+      for (const controller of sending.values()) controller.abort(shutdown)
       await drained
       loops.stop('heartbeat of callbacks')
       await sender.close()

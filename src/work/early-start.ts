@@ -13,7 +13,7 @@ export interface EarlyStartParts {
   store: Pick<Store, 'submit'>
   /** Places for those of these jobs that may begin, if any may. */
   placesFor: (jobs: NewJob[]) => ClaimRequest | undefined
-  begin: (job: ClaimedJob) => void
+  begin: (jobs: ClaimedJob[]) => void
   /** There may be work that waits. */
   wake: () => void
 }
@@ -27,7 +27,7 @@ export function createEarlyStart ({ store, placesFor, begin, wake }: EarlyStartP
     if (places !== undefined) {
       const begun: Promise<void> = new Promise<ClaimedJob[]>((resolve) => { give = resolve }).then((mine) => {
         underWay.delete(begun)
-        for (const job of mine) begin(job)
+        begin(mine)
       })
       underWay.set(begun, places.operations)
     }

@@ -1,17 +1,15 @@
-import { LeaseLostError } from '../errors.ts'
 import type { IdCodec } from '../protocol/token.ts'
-import {
-  decide, failed, failedMessage, JobTimedOutReason, owingCallback, refuse, ShutdownReason, type Outcome, type RunnableOperation
-} from './attempt.ts'
+import { ShutdownReason, type RunnableOperation } from './attempt.ts'
 import { createBatcher } from './batch.ts'
 import { createClaimLoop } from './claim-loop.ts'
 import { waitAtMost, type Clock } from './clock.ts'
-import { createJob, readRequest, type JobRequest } from './job.ts'
 import { createEarlyStart, type EarlyStart } from './early-start.ts'
+import { beginAttempt, type JobAttempt, type JobAttemptParts } from './job-attempt.ts'
 import type { Logger } from './log.ts'
 import { createLoops } from './loops.ts'
 import { createSettler } from './settler.ts'
-import type { ClaimedJob, ClaimRequest, Lease, NewJob, ProgressReport, Settlement, Store, Transition } from './store.ts'
+import { createSlots } from './slots.ts'
+import type { ClaimedJob, ClaimRequest, Lease, NewJob, ProgressReport, Settlement, Store } from './store.ts'
 
 /** A worker that was silent for so long has lost its jobs. With the two intervals below it keeps the promise of 30 s. */
 export const leaseMs = 15_000
@@ -23,6 +21,8 @@ const recoverMs = 5_000
 const pollMs = 5_000
 const sweepMs = 60_000
 const sweepLimit = 500
+/** One claim brings at most so many: more would keep the store busy while nothing runs, and then the handlers, while it waits. */
+const maxClaimed = 500
 
 export interface JobRunnerParts {
   store: Store
@@ -52,24 +52,17 @@ export interface JobRunner {
   stop (drainMs: number): Promise<void>
 }
 
-interface ActiveAttempt {
-  id: string
-  lease: Lease
-  operation: RunnableOperation
-  controller: AbortController
-  /** Settles when nothing of it is left to write. */
-  done: Promise<void>
-}
-
 export function createJobRunner ({ store, clock, log, ids, operations, concurrency, onEnd, onRecover }: JobRunnerParts): JobRunner {
-  const active = new Map<number, ActiveAttempt>()
+  const active = createSlots<JobAttempt>()
+  /** How many of each operation. */
+  const running = new Map<string, number>()
   const settler = createSettler<Settlement, boolean>({
     clock,
     settle: (settlements) => store.settle(settlements),
     what: 'the outcome of this attempt',
     otherwise: 'the job will run again'
   })
-  const report = createBatcher((reports: ProgressReport[]) => store.progress(reports))
+  const parts: JobAttemptParts = { clock, log, settler, onEnd, report: createBatcher((reports: ProgressReport[]) => store.progress(reports)) }
   const loops = createLoops(clock, log)
   const { wake: look, claim, stop: stopClaiming } = createClaimLoop(log, 'work', pollMs, claimOnce)
   const earlyStart = createEarlyStart({ store, placesFor, begin, wake })
@@ -86,15 +79,13 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
   /** How many more jobs may run, and of each operation. Begins with another operation each time, so that none is always last. */
   function room (): { operations: ClaimRequest['operations'], limit: number } {
-    const running = new Map<string, number>()
-    let limit = concurrency
-    const take = (operation: string, count: number): void => {
-      running.set(operation, (running.get(operation) ?? 0) + count)
-      limit -= count
+    const taken = new Map(running)
+    let limit = concurrency - active.size
+    for (const kept of earlyStart.kept()) {
+      taken.set(kept.operation, (taken.get(kept.operation) ?? 0) + kept.limit)
+      limit -= kept.limit
     }
-    for (const { operation } of active.values()) take(operation.operationId, 1)
-    for (const { operation, limit } of earlyStart.kept()) take(operation, limit)
-    const all = [...operations.values()].map(({ operationId, concurrency }) => ({ operation: operationId, limit: concurrency - (running.get(operationId) ?? 0) }))
+    const all = [...operations.values()].map(({ operationId, concurrency }) => ({ operation: operationId, limit: concurrency - (taken.get(operationId) ?? 0) }))
     return { operations: [...all.slice(firstOperation), ...all.slice(0, firstOperation)].filter(({ limit }) => limit > 0), limit }
   }
 
@@ -109,8 +100,9 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     nothingWaits = wanted.length === operations.size
     claiming = true
     try {
-      const { jobs, nextDueAt, waits = false } = await store.claim({ operations: wanted, limit, now: clock.now() })
-      for (const job of jobs) begin(job)
+      const { jobs, nextDueAt, waits = false } = await store.claim({ operations: wanted, limit: Math.min(limit, maxClaimed), now: clock.now() })
+      // The next claim goes first: the store is busy with it while these begin.
+      begin(jobs, new Promise((resolve) => { setImmediate(resolve) }))
       if (jobs.length > 0 || waits) nothingWaits = false
       if (accepting && nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
       return jobs.length > 0
@@ -134,101 +126,33 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     return limit === 0 || limit > free.limit ? undefined : { operations: places, limit, now: clock.now() }
   }
 
-  function begin (job: ClaimedJob): void {
-    const operation = operations.get(job.operation)!
-    const attempt: ActiveAttempt = {
-      id: ids.encode(job),
-      lease: { number: job.number, attempt: job.attempt },
-      operation,
-      controller: new AbortController(),
-      done: Promise.resolve()
-    }
-    active.set(job.number, attempt)
-    attempt.done = run(job, attempt)
-      .catch((error: unknown) => { log.error({ err: error, jobId: attempt.id }, 'the runner failed on this job') })
-      .finally(() => {
-        if (active.get(job.number) === attempt) active.delete(job.number)
+  const count = (operation: string, more: number): void => { running.set(operation, (running.get(operation) ?? 0) + more) }
+
+  function begin (jobs: ClaimedJob[], turn?: Promise<unknown>): void {
+    const jobIds = ids.encodeAll(jobs)
+    for (const [index, job] of jobs.entries()) {
+      const attempt = beginAttempt(parts, job, jobIds[index]!, operations.get(job.operation)!, turn)
+      const slot = active.add(attempt)
+      count(job.operation, 1)
+      attempt.done.then((hasEnded) => {
+        active.free(slot)
+        count(job.operation, -1)
+        if (!hasEnded) nothingWaits = false
         // What waits has room now.
         if (!nothingWaits) look()
       })
-  }
-
-  async function run (job: ClaimedJob, attempt: ActiveAttempt): Promise<void> {
-    const { id, operation, controller: { signal } } = attempt
-    let jobLog = log.child({ jobId: id, operationId: operation.operationId, attempt: job.attempt })
-    let to = refuse(job, operation, clock.now(), jobLog)
-    if (to === undefined) {
-      const request = readRequest(job.input)
-      jobLog = jobLog.child({ workflowRunId: request?.tracking.workflowRunId })
-      const outcome: Outcome = request === undefined
-        ? { thrown: new Error('the record of the request is damaged: restore a backup') }
-        : await runHandler(attempt, request, jobLog)
-      // Ended from outside, or another worker's: there is nothing left to say.
-      if (isOver(signal)) return jobLog.debug({ err: signal.reason as Error }, 'attempt over')
-      to = decide(outcome, job, id, operation, clock.now(), jobLog)
-    }
-    const owing = (outcome: Transition): Transition => 'endedAt' in outcome ? owingCallback(outcome, job, operation) : outcome
-    // One that no store can keep is a failure of the job.
-    const unkept = (): Settlement => ({ lease: attempt.lease, to: owing(failed(operation, clock.now(), { code: 'JobFailed', message: failedMessage(id) })) })
-    const settled = await settler.settle({ lease: attempt.lease, to: owing(to) }, () => jobLog, unkept)
-    if (settled === undefined || !('endedAt' in settled.settlement.to)) nothingWaits = false
-    if (settled === undefined) return
-    const { outcome: held, settlement } = settled
-    if (!held) jobLog.warn({}, 'the outcome of this attempt was not recorded: the job ended, or another worker has it')
-    else if ('endedAt' in settlement.to) {
-      jobLog.debug({ status: settlement.to.status }, 'job ended')
-      onEnd(job.number)
     }
   }
 
-  /** The handler's outcome, or the signal's reason if that comes first: a handler that ignores its signal is left to itself. */
-  async function runHandler (attempt: ActiveAttempt, request: JobRequest, jobLog: Logger): Promise<Outcome> {
-    const { id, lease, operation, controller } = attempt
-    const { signal } = controller
-    const job = createJob({
-      id,
-      attempt: lease.attempt,
-      log: jobLog,
-      signal,
-      request,
-      clock,
-      report: (percentComplete, message) => reportProgress(attempt, percentComplete, message)
-    })
-    jobLog.debug({}, 'job started')
-    const cancelTimeout = clock.after(operation.timeoutMs, () => {
-      controller.abort(new JobTimedOutReason(`the attempt took longer than ${operation.timeoutMs} ms`))
-    })
-    return await new Promise<Outcome>((resolve) => {
-      signal.addEventListener('abort', () => { resolve({ thrown: signal.reason }) }, { once: true })
-      const handled = (async () => await operation.handler(job))()
-      handled.then(
-        (returned) => { resolve({ returned }) },
-        // Whatever a handler throws once its signal fired, the signal is the reason.
-        (error: unknown) => { resolve({ thrown: signal.aborted ? signal.reason : error }) })
-    }).finally(cancelTimeout)
-  }
-
-  async function reportProgress ({ id, lease, controller }: ActiveAttempt, percentComplete: number, message: string): Promise<void> {
-    try {
-      if (await report({ lease, percentComplete, message })) return
-    } catch (error) {
-      // The work is worth more than the news of it.
-      return log.warn({ err: error, jobId: id }, 'progress was not recorded')
-    }
-    const lost = new LeaseLostError(id)
-    controller.abort(lost)
-    throw lost
-  }
+  /** An older one may go on, which lost the job. */
+  const attemptsAt = (number: number): JobAttempt[] => active.values().filter(({ lease }) => lease.number === number)
 
   const heartbeat = (): Promise<void> => dropLost((leases) => store.heartbeat(leases))
 
   async function dropLost (ask: (leases: Lease[]) => Promise<Lease[]>): Promise<void> {
     if (active.size === 0) return
-    const lost = await ask([...active.values()].map(({ lease }) => lease))
-    for (const { number, attempt } of lost) {
-      const entry = active.get(number)
-      if (entry?.lease.attempt === attempt) entry.controller.abort(new LeaseLostError(entry.id))
-    }
+    const lost = await ask(active.values().map(({ lease }) => lease))
+    for (const { number, attempt } of lost) attemptsAt(number).find(({ lease }) => lease.attempt === attempt)?.lose()
   }
 
   async function recover (): Promise<void> {
@@ -267,7 +191,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     },
 
     abort (number, reason) {
-      active.get(number)?.controller.abort(reason)
+      for (const attempt of attemptsAt(number)) attempt.abort(reason)
     },
 
     async stop (drainMs) {
@@ -275,21 +199,16 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
       loops.stop('poll', 'due', 'recover', 'sweep')
       // A claim under way may still bring jobs.
       await Promise.all([stopClaiming(), earlyStart.begun()])
-      const attempts = [...active.values()]
+      const attempts = active.values()
       const drained = Promise.all(attempts.map(({ done }) => done))
       if (attempts.length > 0) {
         log.info({ count: attempts.length, drainMs }, 'waiting for running jobs to end')
         await waitAtMost(clock, drainMs, drained)
       }
       settler.release()
-      for (const { controller } of active.values()) controller.abort(new ShutdownReason('the server is shutting down'))
+      for (const attempt of active.values()) attempt.abort(new ShutdownReason('the server is shutting down'))
       await drained
       loops.stop('heartbeat')
     }
   }
-}
-
-/** Whether the attempt has lost the job for good, so that nothing of it may be recorded. */
-function isOver (signal: AbortSignal): boolean {
-  return signal.aborted && !(signal.reason instanceof JobTimedOutReason) && !(signal.reason instanceof ShutdownReason)
 }

@@ -91,7 +91,8 @@ export interface ClaimRequest {
   now: number
 }
 
-export interface ClaimedJob extends JobRecord {
+/** What an attempt needs of a job. */
+export interface ClaimedJob extends Pick<JobRecord, 'number' | 'operation' | 'attempt' | 'failures' | 'crashes' | 'createdAt'> {
   input: string
   /** `run` it, or end it: its `deadline` as a deferred job has passed. */
   due: 'run' | 'deadline'
@@ -187,7 +188,7 @@ export interface Store {
 
   /**
    * Gives due jobs to this process: a lease each, `running`, `attempt` one higher. Never the same job to two callers.
-   * Of one operation the jobs that waited for a time come first, then the oldest.
+   * Of one operation those that waited for a time are chosen first, then the oldest.
    */
   claim (request: ClaimRequest): Promise<ClaimResult>
   /** Keeps these leases alive; resolves to those that are lost. */

@@ -180,7 +180,8 @@ test('whatever waits arrives as it was, and goes on where it was', { timeout: 60
   t.same(await everythingIn(store), before)
 
   t.same(numbersOf(await claim(store)), [queued!.number], 'what is due')
-  t.match(await claim(store, { now: start + hourMs }), [{ number: later.number, due: 'run', input: '{"later":1}', attempt: 2, failures: 1, crashes: 0, percentComplete: 12.5 }])
+  t.match(await claim(store, { now: start + hourMs }), [{ number: later.number, due: 'run', input: '{"later":1}', attempt: 2, failures: 1, crashes: 0 }])
+  t.match(await store.get([later.number]), [{ percentComplete: 12.5 }])
   t.match(await claim(store, { now: start + 2 * hourMs }), [{ number: late.number, due: 'deadline' }])
   t.match(await store.end(deferred.number, { ...succeeded(), ...owing('"done"', start) }), { ended: true, job: { status: 'succeeded' } })
   t.match(await claimDelivery(store, { operations: ['Bake'] }), { urlHint: 'https://caller.example/', body: '"done"' })

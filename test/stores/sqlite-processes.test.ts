@@ -74,7 +74,7 @@ test('jobs of a killed process are due when the next one has opened, those of a 
   const processes = [forkStores(t), forkStores(t)]
   const [killed, living] = processes.map((process) => process.store(file)) as [RemoteStore, RemoteStore]
   await Promise.all([killed.open(), living.open()])
-  await killed.submit([newJob({ owner: 'killed' }), newJob({ owner: 'living' }), newJob({ owner: 'queued' })], { maxQueued: plenty })
+  await killed.submit(['"killed"', '"living"', '"queued"'].map((input) => newJob({ input })), { maxQueued: plenty })
   const { jobs: [lost] } = await killed.claim({ ...request, limit: 1 })
   const { jobs: [kept] } = await living.claim({ ...request, limit: 1 })
   const before = workerFiles(folder)
@@ -87,8 +87,8 @@ test('jobs of a killed process are due when the next one has opened, those of a 
   const { status, crashes } = await getOne(store, lost!.number)
   t.same({ status, crashes }, { status: 'queued', crashes: 1 })
   const claimed = await claim(store)
-  t.same(claimed.map(({ owner, attempt, crashes }) => ({ owner, attempt, crashes })),
-    [{ owner: 'killed', attempt: 2, crashes: 1 }, { owner: 'queued', attempt: 1, crashes: 0 }])
+  t.same(claimed.map(({ input, attempt, crashes }) => ({ input, attempt, crashes })),
+    [{ input: '"killed"', attempt: 2, crashes: 1 }, { input: '"queued"', attempt: 1, crashes: 0 }])
   t.same(await living.heartbeat([leaseOf(kept!)]), [])
   t.same(await living.settle([{ lease: leaseOf(kept!), to: succeeded() }]), [true])
 })

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { StoreUnavailableError } from '../../src/errors.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import type { JobRecord, Store } from '../../src/work/store.ts'
+import type { Store } from '../../src/work/store.ts'
 import { createFailingStore } from '../helpers/failing-store.ts'
 import { createLatch, type Latch } from '../helpers/latch.ts'
 import { createWorker, until } from '../helpers/runner.ts'
@@ -16,8 +16,11 @@ function createBeginningStore () {
       const outcomes = await inner.submit(jobs, limits)
       const claimed = begin === undefined ? [] : (await inner.claim(begin)).jobs
       counts.given += claimed.length
-      const records = new Map(claimed.map(({ input, due, ...record }) => [record.number, record as JobRecord]))
-      return outcomes.map((outcome) => outcome.outcome === 'accepted' ? { ...outcome, job: records.get(outcome.job.number) ?? outcome.job } : outcome)
+      const attempts = new Map(claimed.map(({ number, attempt }) => [number, attempt]))
+      return outcomes.map((outcome) => {
+        const attempt = outcome.outcome === 'accepted' ? attempts.get(outcome.job.number) : undefined
+        return outcome.outcome === 'accepted' && attempt !== undefined ? { ...outcome, job: { ...outcome.job, status: 'running' as const, attempt } } : outcome
+      })
     }
   }
   return { store: createFailingStore(store), counts }

@@ -131,6 +131,26 @@ test('three operations with long queues take turns', async (t) => {
   for (const operation of ['A', 'B', 'C']) t.ok(firstTwelve.filter((one) => one === operation).length >= 3, `${operation} had its turns: ${firstTwelve.join('')}`)
 })
 
+test('a claim brings 500 jobs at most, and the next comes at once', async (t) => {
+  const inner = sqliteStore({ file: ':memory:' })
+  const claimed: number[] = []
+  const store = {
+    ...inner,
+    async claim (request: Parameters<typeof inner.claim>[0]) {
+      const result = await inner.claim(request)
+      if (result.jobs.length > 0) claimed.push(result.jobs.length)
+      return result
+    }
+  }
+  const gate = createGate()
+  const worker = await createWorker(t, { Many: gate.handler('Many') }, { concurrency: 2000, store })
+  await store.submit(Array.from({ length: 1200 }, () => ({ operation: 'Many', owner: 'o', input: '{"tracking":{}}', createdAt: worker.clock.now() })), { maxQueued: 2000 })
+  worker.runner.wake()
+  await until(() => gate.running === 1200)
+  t.same(claimed, [500, 500, 200])
+  while (gate.running > 0) gate.next()
+})
+
 test('jobs of one operation run in the order they were accepted', async (t) => {
   const order: unknown[] = []
   const worker = await createWorker(t, { One: async ({ input }) => { order.push(input) } }, { concurrency: 1 })

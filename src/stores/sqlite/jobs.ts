@@ -1,8 +1,8 @@
 import type {
-  ClaimedJob, ClaimRequest, ClaimResult, JobEnd, JobFilter, JobRecord, Lease, NewJob, ProgressReport, Settlement, SubmitOutcome
+  ClaimRequest, ClaimResult, JobEnd, JobFilter, JobRecord, Lease, NewJob, ProgressReport, Settlement, SubmitOutcome
 } from '../../work/store.ts'
 import { jobConditions, whereOf } from '../filters.ts'
-import { toJob } from '../records.ts'
+import { claimedColumns, toClaimed, toJob } from '../records.ts'
 import type { Transaction } from './connection.ts'
 import { releaseDeliveries } from './deliveries.ts'
 import { undelivered } from './migrations.ts'
@@ -103,15 +103,16 @@ export function findNextDueAt ({ sql }: Transaction, { operations, now }: ClaimR
 export function claimJobs (transaction: Transaction, request: ClaimRequest, worker: string): ClaimResult {
   const { sql } = transaction
   keepWorker(transaction, worker)
-  const jobs = findDue(transaction, request).map((number): ClaimedJob => {
-    const before = sql('SELECT status, input FROM jobs JOIN job_inputs USING (number) WHERE number = ?').get(number)!
+  const jobs = findDue(transaction, request).map((number) => {
+    const before = sql(`SELECT ${claimedColumns}, status, input FROM jobs JOIN job_inputs USING (number) WHERE number = ?`).get(number)!
     // A deadline stays, so that it outlives the worker that now takes it.
     sql(`
       UPDATE jobs SET status = 'running', due_at = iif(status = 'queued', NULL, due_at), worker = ?, attempt = attempt + 1,
         started_at = coalesce(started_at, ?)
       WHERE number = ?`
     ).run(worker, request.now, number)
-    return { ...readJob(transaction, number)!, input: before.input as string, due: before.status === 'queued' ? 'run' : 'deadline' }
+    const job = toClaimed(before, before.status === 'queued' ? 'run' : 'deadline')
+    return { ...job, attempt: job.attempt + 1 }
   })
   return { jobs, nextDueAt: findNextDueAt(transaction, request) }
 }

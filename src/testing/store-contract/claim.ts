@@ -9,9 +9,8 @@ export const claimCases = [
     const { store } = await open()
     const [job] = await accept(store, { input: '{"flavour":"lemon"}' })
     const [claimed] = await claim(store, { now: start + 5 })
-    const running = { ...job, status: 'running', attempt: 1, startedAt: start + 5 }
-    assert.deepEqual(claimed, { ...running, input: '{"flavour":"lemon"}', due: 'run' })
-    assert.deepEqual(await store.get([job!.number]), [running])
+    assert.deepEqual(claimed, { number: job!.number, operation: 'Bake', attempt: 1, failures: 0, crashes: 0, createdAt: start, input: '{"flavour":"lemon"}', due: 'run' })
+    assert.deepEqual(await store.get([job!.number]), [{ ...job, status: 'running', attempt: 1, startedAt: start + 5 }])
   }),
 
   alone('each claim of a job is one attempt higher', async ({ open }) => {
@@ -49,6 +48,14 @@ export const claimCases = [
     const count = (wanted: string): number => second.filter(({ operation }) => operation === wanted).length
     assert.deepEqual([count('Bake') <= 2, count('Ice'), count('Box') <= 4], [true, 0, true])
     assert.deepEqual(await claim(store, { operations, limit: 0 }), [])
+  }),
+
+  alone('an operation need not have a limit of its own', async ({ open }) => {
+    const { store } = await open()
+    await accept(store, {}, {}, {})
+    const operations = [{ operation: 'Bake', limit: Infinity }]
+    assert.equal((await claim(store, { operations, limit: 2 })).length, 2)
+    assert.equal((await claim(store, { operations })).length, 1)
   }),
 
   alone('jobs of operations that were not named are never taken', async ({ open }) => {
@@ -106,6 +113,17 @@ export const claimCases = [
     const [job] = await accept(store, {})
     const { jobs, nextDueAt } = await store.claim(bake())
     assert.deepEqual({ numbers: numbersOf(jobs), nextDueAt }, { numbers: [job!.number], nextDueAt: start + 300 })
+  }),
+
+  alone('behind a claim that was full the next one tells nextDueAt, too, and sees every operation', async ({ open }) => {
+    const { store } = await open()
+    await settle(store, await acceptAndClaim(store), { status: 'queued', dueAt: start + 300, failures: 1 })
+    await accept(store, {}, {}, { operation: 'Ice' })
+    const one = { ...bake(), operations: [{ operation: 'Bake', limit: 1 }, { operation: 'Ice', limit: 1 }], limit: 1 }
+    assert.equal((await store.claim(one)).jobs.length, 1)
+    assert.deepEqual((await store.claim({ ...one, operations: one.operations.toReversed() })).jobs.map(({ operation }) => operation), ['Ice'])
+    assert.equal((await store.claim(one)).jobs.length, 1)
+    assert.deepEqual(await store.claim(one), { jobs: [], nextDueAt: start + 300 })
   }),
 
   alone('an accepted job is due at once, also when the wall clock jumped back', async ({ open, clock }) => {
