@@ -96,7 +96,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     return known
   }
 
-  const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values, types })
+  const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values: values.map(toParameter), types })
 
   /** By its text: others may prepare theirs on the same connection. */
   function named (query: PostgresQuery): PostgresQuery {
@@ -270,6 +270,11 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
       pool.removeListener('connect', onConnect)
     }
   }
+}
+
+/** A list of numbers is made the text that PostgreSQL reads: `pg` would look at each of them, and put the text together piece by piece. */
+function toParameter (value: unknown): unknown {
+  return Array.isArray(value) && value.every((entry) => typeof entry === 'number') ? `{${value.join()}}` : value
 }
 
 /** Statements that are asked for at once, for a client that sends none before the one before is answered. After one that fails, so do all. */

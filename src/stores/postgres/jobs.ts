@@ -5,7 +5,7 @@ import type { Row, Statements, Transaction } from './connection.ts'
 import { oweJobEnds } from './owe.ts'
 import { numberedWhereOf } from './where.ts'
 
-export const columns = `number, operation, owner, status, attempt, failures, crashes, percent_complete, message,
+const columns = `number, operation, owner, status, attempt, failures, crashes, percent_complete, message,
   created_at, started_at, ended_at, result, failure`
 
 /** One statement, so that all are of one moment. */
@@ -99,7 +99,7 @@ async function recordEnds ({ prepared }: Transaction, ended: Ended[], worker: st
   const ends = ended.map(({ end }) => end)
   return await prepared(`
     UPDATE @.jobs SET status = ended.status, due_at = NULL, worker = NULL, ended_at = ended.ended_at, expires_at = ended.expires_at,
-      result = ended.result, failure = ended.failure, percent_complete = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE percent_complete END
+      input = '', result = ended.result, failure = ended.failure, percent_complete = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE percent_complete END
     FROM unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[]) AS ended (number, attempt, status, ended_at, expires_at, result, failure)
     WHERE jobs.number = ended.number AND jobs.attempt = ended.attempt AND worker IS NOT DISTINCT FROM $8
     RETURNING jobs.number, jobs.attempt`,

@@ -1,4 +1,4 @@
-import type { ClaimRequest, DeliveryLease, FanOutOutcome, FanOutStep, Lease, Store, StoreHost, StoreIdentity, SubmitOutcome } from '../../work/store.ts'
+import type { ClaimedJob, ClaimRequest, DeliveryLease, FanOutOutcome, FanOutStep, Lease, Store, StoreHost, StoreIdentity, SubmitOutcome } from '../../work/store.ts'
 import { createObserver } from '../observer.ts'
 import { claimJobs, findDue } from './claim.ts'
 import { createConnection, type Connection, type Statements, type Transaction } from './connection.ts'
@@ -38,6 +38,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   const queueLimit = createQueueLimit()
   const heldJobs = createHandedOut()
   const heldDeliveries = createHandedOut()
+  /** The last claim was full: there are more, and the next need not look first. */
+  let isBehind = false
   /** When the others were last shown by a submit that the worker moves. */
   let shownAt = -Infinity
   let opened: Opened | undefined
@@ -164,10 +166,19 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
         if (await giveBack(now(), 'jobs', (transaction) => giveBackJobs(transaction, worker, known)) > 0) queueLimit.forget()
       }
       return await heldJobs.claim(free, async () => {
+        const claimAmong = async (names: string[]): Promise<ClaimedJob[]> => {
+          const jobs = await write((transaction) => claimJobs(transaction, request, names, worker, settings.concurrency))
+          queueLimit.forget()
+          isBehind = jobs.length > 0 && jobs.length === request.limit
+          return jobs
+        }
+        if (isBehind) {
+          const jobs = await claimAmong(request.operations.map(({ operation }) => operation))
+          if (jobs.length > 0) return { jobs, nextDueAt: null }
+        }
         const { due, nextDueAt } = await findDue(reads, request)
         if (due.length === 0 || request.limit <= 0) return { jobs: [], nextDueAt }
-        const jobs = await write((transaction) => claimJobs(transaction, request, due, worker, settings.concurrency))
-        queueLimit.forget()
+        const jobs = await claimAmong(due)
         return { jobs, nextDueAt, ...(jobs.length === 0 ? { waits: true } : {}) }
       }, ({ jobs }) => jobs.map(fenceOf))
     },
