@@ -36,7 +36,8 @@ const tables: Table[] = [
     select: `
       SELECT number, operation, owner, CASE WHEN status = 'running' AND due_at IS NULL THEN 'queued' ELSE status END AS status,
         CASE WHEN ended_at IS NULL THEN coalesce(due_at, 0) END AS due_at, attempt, failures,
-        crashes + (worker IS NOT NULL) AS crashes, percent_complete, message, created_at, started_at, ended_at, expires_at, idempotency_key, fingerprint, input, result, failure
+        crashes + (worker IS NOT NULL) AS crashes, percent_complete, message, created_at, started_at, ended_at, expires_at, idempotency_key, fingerprint,
+        CASE WHEN status IN ('succeeded', 'canceled') THEN '' ELSE input END AS input, result, failure
       FROM jobs JOIN job_inputs USING (number) LEFT JOIN job_results USING (number) WHERE number IN (SELECT number ${keptJobs})`
   },
   {

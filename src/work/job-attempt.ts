@@ -9,12 +9,11 @@ import type { ClaimedJob, Lease, ProgressReport, Settlement, Transition } from '
 /** One attempt at a job, from its claim until what came of it is recorded. */
 export interface JobAttempt {
   lease: Lease
-  operation: RunnableOperation
   /** The handler's signal aborts, and nobody waits for it any more. Of several reasons the first counts. */
   abort (reason: Error): void
   /** Aborts, since the lease is not ours any more. */
   lose (): void
-  /** Resolves when nothing of it is left to write: to whether the job has ended. Never rejects. */
+  /** Resolves when nothing of it is left to write: to whether the job may wait for another attempt. Never rejects. */
   done: Promise<boolean>
 }
 
@@ -48,25 +47,28 @@ export function beginAttempt ({ clock, log, settler, report, onEnd }: JobAttempt
     controller.abort(reason)
   }
 
+  /** The job was ended from outside, or is another worker's: nothing of this attempt may be recorded. */
+  const isOver = (): boolean => stopped !== undefined && !(stopped instanceof JobTimedOutReason) && !(stopped instanceof ShutdownReason)
+
   async function run (): Promise<boolean> {
     try {
       await turn
-      const to = refuse(claimed, operation, clock.now(), logOf) ?? await outcomeOf(readRequest(claimed.input))
-      return to !== undefined && await settle(to)
+      const to = isOver() ? undefined : refuse(claimed, operation, clock.now(), logOf) ?? await outcomeOf(readRequest(claimed.input))
+      if (to !== undefined) return await settle(to)
+      log.debug({ ...about, err: stopped }, 'attempt over')
+      return false
     } catch (error) {
       log.error({ ...about, err: error }, 'the runner failed on this job')
-      return false
+      return true
     }
   }
 
-  /** `undefined` where nothing is left to say: it was ended from outside, or is another worker's. */
   async function outcomeOf (request: JobRequest | undefined): Promise<Transition | undefined> {
     about = { ...about, workflowRunId: request?.tracking.workflowRunId }
     const outcome: Outcome = request === undefined
       ? { thrown: new Error('the record of the request is damaged: restore a backup') }
       : await runHandler(request)
-    if (stopped === undefined || stopped instanceof JobTimedOutReason || stopped instanceof ShutdownReason) return decide(outcome, claimed, id, operation, clock.now(), logOf)
-    log.debug({ ...about, err: stopped }, 'attempt over')
+    return isOver() ? undefined : decide(outcome, claimed, id, operation, clock.now(), logOf)
   }
 
   /** What the handler left, or the reason to stop it if that comes first: one that ignores its signal is left to itself. */
@@ -89,7 +91,7 @@ export function beginAttempt ({ clock, log, settler, report, onEnd }: JobAttempt
     // One that no store can keep is a failure of the job.
     const unkept = (): Settlement => settlementOf(failed(operation, clock.now(), { code: 'JobFailed', message: failedMessage(id) }))
     const settled = await settler.settle(settlementOf(to), logOf, unkept)
-    if (settled === undefined) return false
+    if (settled === undefined) return true
     const { outcome: held, settlement } = settled
     const hasEnded = 'endedAt' in settlement.to
     if (!held) logOf().warn({}, 'the outcome of this attempt was not recorded: the job ended, or another worker has it')
@@ -97,7 +99,7 @@ export function beginAttempt ({ clock, log, settler, report, onEnd }: JobAttempt
       log.debug({ ...about, status: settlement.to.status }, 'job ended')
       onEnd(lease.number)
     }
-    return hasEnded
+    return !hasEnded
   }
 
   const settlementOf = (to: Transition): Settlement => ({ lease, to: 'endedAt' in to ? owingCallback(to, claimed, operation) : to })
@@ -118,5 +120,5 @@ export function beginAttempt ({ clock, log, settler, report, onEnd }: JobAttempt
     throw lose()
   }
 
-  return { lease, operation, abort, lose, done: run() }
+  return { lease, abort, lose, done: run() }
 }

@@ -126,33 +126,32 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     return limit === 0 || limit > free.limit ? undefined : { operations: places, limit, now: clock.now() }
   }
 
-  const count = (operation: string, more: number): void => { running.set(operation, (running.get(operation) ?? 0) + more) }
+  const addRunning = (operation: string, more: number): void => { running.set(operation, (running.get(operation) ?? 0) + more) }
 
   function begin (jobs: ClaimedJob[], turn?: Promise<unknown>): void {
     const jobIds = ids.encodeAll(jobs)
     for (const [index, job] of jobs.entries()) {
       const attempt = beginAttempt(parts, job, jobIds[index]!, operations.get(job.operation)!, turn)
       const slot = active.add(attempt)
-      count(job.operation, 1)
-      attempt.done.then((hasEnded) => {
+      addRunning(job.operation, 1)
+      attempt.done.then((mayWait) => {
         active.free(slot)
-        count(job.operation, -1)
-        if (!hasEnded) nothingWaits = false
+        addRunning(job.operation, -1)
+        if (mayWait) nothingWaits = false
         // What waits has room now.
         if (!nothingWaits) look()
       })
     }
   }
 
-  /** An older one may go on, which lost the job. */
-  const attemptsAt = (number: number): JobAttempt[] => active.values().filter(({ lease }) => lease.number === number)
-
   const heartbeat = (): Promise<void> => dropLost((leases) => store.heartbeat(leases))
 
   async function dropLost (ask: (leases: Lease[]) => Promise<Lease[]>): Promise<void> {
     if (active.size === 0) return
     const lost = await ask(active.values().map(({ lease }) => lease))
-    for (const { number, attempt } of lost) attemptsAt(number).find(({ lease }) => lease.attempt === attempt)?.lose()
+    if (lost.length === 0) return
+    const keys = new Set(lost.map(keyOf))
+    for (const attempt of active.values()) if (keys.has(keyOf(attempt.lease))) attempt.lose()
   }
 
   async function recover (): Promise<void> {
@@ -191,7 +190,8 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     },
 
     abort (number, reason) {
-      for (const attempt of attemptsAt(number)) attempt.abort(reason)
+      // Also an older one that goes on, although it lost the job.
+      for (const attempt of active.values()) if (attempt.lease.number === number) attempt.abort(reason)
     },
 
     async stop (drainMs) {
@@ -212,3 +212,5 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     }
   }
 }
+
+const keyOf = ({ number, attempt }: Lease): string => `${number} ${attempt}`

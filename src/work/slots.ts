@@ -1,7 +1,7 @@
 /**
  * A Set for what comes and goes by the thousand. A Set and a Map get a new table after about as many deletions as they
- * have room for. The old one, and what was in it, waits for a full collection, and so does all that hangs on it: half of
- * what a job cost was the garbage collector's. Here the one table has slots, which are used again.
+ * have room for, and the old one, what was in it, and all that hangs on that wait for a full collection. Here the one table
+ * has slots, which are used again.
  */
 export interface Slots<Value extends object> {
   readonly size: number

@@ -100,7 +100,10 @@ export interface ClaimedJob extends Pick<JobRecord, 'number' | 'operation' | 'at
 
 export interface ClaimResult {
   jobs: ClaimedJob[]
-  /** When the next job of these operations that waits for a time is due, if any does. What is due already does not count. */
+  /**
+   * When the next job of these operations that waits for a time is due, if any does. What is due already does not count.
+   * Beside jobs it may be `null` all the same: there may be more, and the next claim tells.
+   */
   nextDueAt: number | null
   /** Whether some are due that could not be handed out now: others have their rows, or as many run as may in all processes. */
   waits?: boolean

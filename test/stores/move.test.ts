@@ -4,7 +4,7 @@ import { fastifyLogicApps, type Job } from '../../src/index.ts'
 import { moveStore, postgresStore } from '../../src/stores/postgres/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createManualClock } from '../../src/testing/index.ts'
-import { acceptAndClaim, accept, claim, hourMs, leaseMs, numbersOf, plenty, settle, start, succeeded } from '../../src/testing/store-contract/bench.ts'
+import { acceptAndClaim, accept, claim, failed, hourMs, leaseMs, numbersOf, plenty, settle, start, succeeded } from '../../src/testing/store-contract/bench.ts'
 import {
   answer, claimDeliveries, claimDelivery, debtsOf, fanOutStep, findFanOuts, newSubscription, only, operation, owing, publishAndOwe, publishOne, save,
   statusesOf, step, subscribe, topic, type Answer
@@ -117,7 +117,7 @@ async function openStore (t: Test, store: Store): Promise<Store> {
   return store
 }
 
-async function movedTo (t: Test, file: string): Promise<{ store: Store, counts: object }> {
+async function movedTo (t: Test, file: string): Promise<{ store: Store, counts: object, inputs: () => Promise<string[]> }> {
   const server = await startPostgres()
   const to = { connectionString: server.url, schema: server.newSchema() }
   const counts = await moveStore({ file }, to)
@@ -126,7 +126,8 @@ async function movedTo (t: Test, file: string): Promise<{ store: Store, counts: 
     await store.close()
     await server.drop(to.schema)
   })
-  return { store, counts }
+  const inputs = async (): Promise<string[]> => (await server.pool.query(`SELECT input FROM ${to.schema}.jobs ORDER BY number`)).rows.map(({ input }) => input as string)
+  return { store, counts, inputs }
 }
 
 /** All that the port shows. */
@@ -204,6 +205,17 @@ test('whatever waits arrives as it was, and goes on where it was', { timeout: 60
   t.same(await statusesOf(store, v1!, v2!, v3!), ['superseded', 'active', undefined], 'the version before has its place again')
   const [newest] = await subscribe(store, { url: 'newest' })
   t.equal(newest!.number, v3!.number + 1)
+})
+
+test('of a job that succeeded the input stays behind, as PostgreSQL forgets it', { timeout: 60_000 }, async (t) => {
+  const file = join(createTempDir(t), 'work.db')
+  const old = await openStore(t, sqliteStore({ file }))
+  await settle(old, await acceptAndClaim(old, { input: '{"succeeds":1}' }), { ...succeeded(), expiresAt: everAfter })
+  await settle(old, await acceptAndClaim(old, { input: '{"fails":1}' }), { ...failed(), expiresAt: everAfter })
+  await accept(old, { input: '{"waits":1}' })
+  await old.close()
+  const { inputs } = await movedTo(t, file)
+  t.same(await inputs(), ['', '{"fails":1}', '{"waits":1}'])
 })
 
 test('what a file may hold and PostgreSQL may not does not keep it from moving', { timeout: 60_000 }, async (t) => {

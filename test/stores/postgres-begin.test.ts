@@ -62,13 +62,13 @@ test('a job that began as it was accepted goes the way of every other afterwards
   t.same((await next.claim({ ...bake, now: start + 2000 })).jobs.map(({ number, due, crashes }) => [number, due, crashes]), [[2, 'run', 0], [3, 'run', 0], [4, 'deadline', 0], [5, 'run', 1]])
 })
 
-test('the input of a job that ended is forgotten, that of every other one is kept', async (t) => {
+test('the input of a job that succeeded or was canceled is forgotten, that of every other one is kept', async (t) => {
   const { server, schema, open } = await createReplicas(t)
   const { store } = await open()
-  const [ends, again, canceled] = await submit(store, 4)
-  await store.settle([settlement(ends!, succeeded), settlement(again!, { status: 'queued', dueAt: 0, failures: 1 })])
+  const [ends, again, canceled, fails] = await submit(store, 5)
+  await store.settle([settlement(ends!, succeeded), settlement(again!, { status: 'queued', dueAt: 0, failures: 1 }), settlement(fails!, { status: 'failed', failure: { code: 'JobFailed', message: '', statusCode: 422 }, endedAt: start, expiresAt: start })])
   await store.end(canceled!.number, { status: 'canceled', failure: { code: 'JobCanceled', message: '', statusCode: 422 }, endedAt: start, expiresAt: start })
-  t.same((await server.pool.query(`SELECT input FROM ${schema}.jobs ORDER BY number`)).rows, [{ input: '' }, { input: '{}' }, { input: '' }, { input: '{}' }])
+  t.same((await server.pool.query(`SELECT input FROM ${schema}.jobs ORDER BY number`)).rows, [{ input: '' }, { input: '{}' }, { input: '' }, { input: '{}' }, { input: '{}' }])
 })
 
 test('a job of an operation that is limited in all replicas together waits for a claim, which counts', async (t) => {

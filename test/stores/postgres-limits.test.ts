@@ -69,8 +69,22 @@ test('of an operation the overdue come first, then those whose wait is over, in 
   ])
   t.same(await store.claim({ ...bake(), now: start - 1, limit: 0 }), { jobs: [], nextDueAt: start })
   const jobs: ClaimedJob[] = []
-  while (jobs.length < 5) jobs.push(...(await store.claim({ ...bake(), now: start + 2, limit: 1 })).jobs)
+  for (let claims = 0; claims < 5; claims++) jobs.push(...(await store.claim({ ...bake(), now: start + 2, limit: 1 })).jobs)
   t.same(jobs.map(({ number, due }) => [number, due]), [[deferred, 'deadline'], [sooner, 'run'], [again, 'run'], [returned, 'run'], [oldest, 'run']])
+})
+
+test('behind a full claim nobody waits for the lock of a limited operation of which nothing waits', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const { store } = await open({ concurrency: { Bake: 1 } })
+  for (let jobs = 0; jobs < 3; jobs++) await accept(store, 'Freeze')
+  const request = { operations: [{ operation: 'Bake', limit: 1 }, { operation: 'Freeze', limit: 1 }], limit: 1, now: start }
+  t.equal((await store.claim(request)).jobs.length, 1)
+  const client = await server.pool.connect()
+  t.teardown(() => { client.release() })
+  // As another replica does, until its commit.
+  await client.query(`BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('${schema}.running: Bake', 0))`)
+  t.equal((await store.claim(request)).jobs.length, 1)
+  await client.query('COMMIT')
 })
 
 test('replicas that claim of several limited operations, each in another order, do not wait for each other', async (t) => {

@@ -161,6 +161,32 @@ test('where the planner takes a table of ended jobs for one of jobs that wait, n
   t.equal(await read() - before, 0, 'rows read but by an index')
 })
 
+test('of a long queue a claim reads what it takes, also where the planner believes that little of it is in memory', async (t) => {
+  const { server, schema, open } = await createReplicas(t)
+  const setting = async (how: string): Promise<unknown> => await server.pool.query(`ALTER ROLE CURRENT_USER ${how}`)
+  t.teardown(() => setting('RESET effective_cache_size'))
+  await setting("SET effective_cache_size = '1MB'")
+  const { store } = await open()
+  await server.pool.query(`
+    INSERT INTO ${schema}.jobs (operation, owner, status, due_at, created_at, input)
+    SELECT (ARRAY['Bake', 'Freeze', 'Box'])[1 + number % 3], '', 'queued', 0, 1, '{}' FROM generate_series(1, 60000) AS number`)
+  await server.pool.query(`ANALYZE ${schema}.jobs`)
+  // Of a table those are counted that no plain scan of an index has brought.
+  const read = async (): Promise<number> => {
+    await server.pool.query('SELECT pg_stat_force_next_flush()')
+    return (await server.pool.query(`SELECT pg_stat_get_tuples_fetched('${schema}.jobs'::regclass)::int AS count`)).rows[0].count as number
+  }
+  const before = await read()
+  for (let rounds = 0; rounds < 8; rounds++) {
+    const { jobs } = await store.claim({ operations: [{ operation: 'Bake', limit: 50 }, { operation: 'Box', limit: 50 }], limit: 50, now: start })
+    t.equal(jobs.length, 50)
+  }
+  await store.close()
+  await server.disconnected()
+  const count = await read() - before
+  t.equal(count, 0, 'rows read to be sorted')
+})
+
 test('an idle replica asks the database at most 250 times a minute', async (t) => {
   let asked = 0
   let open = 0

@@ -134,20 +134,25 @@ test('three operations with long queues take turns', async (t) => {
 test('a claim brings 500 jobs at most, and the next comes at once', async (t) => {
   const inner = sqliteStore({ file: ':memory:' })
   const claimed: number[] = []
+  /** How many had begun when it was asked for. */
+  const begun: number[] = []
+  const gate = createGate()
   const store = {
     ...inner,
     async claim (request: Parameters<typeof inner.claim>[0]) {
+      begun.push(gate.running)
       const result = await inner.claim(request)
       if (result.jobs.length > 0) claimed.push(result.jobs.length)
+      else begun.pop()
       return result
     }
   }
-  const gate = createGate()
   const worker = await createWorker(t, { Many: gate.handler('Many') }, { concurrency: 2000, store })
   await store.submit(Array.from({ length: 1200 }, () => ({ operation: 'Many', owner: 'o', input: '{"tracking":{}}', createdAt: worker.clock.now() })), { maxQueued: 2000 })
   worker.runner.wake()
   await until(() => gate.running === 1200)
   t.same(claimed, [500, 500, 200])
+  t.same(begun.slice(0, 2), [0, 0], 'the second goes out before handlers of the first begin')
   while (gate.running > 0) gate.next()
 })
 

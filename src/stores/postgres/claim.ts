@@ -33,8 +33,8 @@ export async function findDue ({ prepared }: Statements, { operations, now }: Cl
 }
 
 /**
- * Of each operation the first, as long as there is room: nothing behind the last of them is looked at, nor locked. In
- * this order, which no other index has, the index of the kind is taken whatever the planner believes.
+ * Of each operation the first, as long as there is room: nothing behind the last of them is looked at, nor locked. The
+ * planner knows none of these limits. That it goes along the index of the kind all the same is a setting of the transaction.
  */
 const pick = `
   SELECT number FROM unnest($2::text[], $3::int[]) AS asked (operation, most) CROSS JOIN LATERAL (

@@ -83,10 +83,10 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
   const names = new Map<string, string>()
   // Limits of the server's own, for all that we do: a replica that is frozen in the middle of a transaction, or one
   // that waits for a lock, must not hold up the others for ever. SET LOCAL, so that a pooler and a pool of the host's do.
-  // Every statement in a transaction has an index. A plan that was made for a table that had hardly begun would go through
-  // all of it, until the server looks at it again.
+  // Every statement in a transaction has an index, and goes along it. A plan that was made for a table that had hardly
+  // begun would go through all of it, until the server looks at it again; one that knows no LIMIT would sort all that waits.
   const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED'
-  const limited = `${begin}; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}; SET LOCAL enable_seqscan = off`
+  const limited = `${begin}; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off`
   // Every bigint of ours is a safe integer.
   const types: NonNullable<PostgresQuery['types']> = { getTypeParser: (oid, format) => oid === 20 ? Number : pg.types.getTypeParser(oid, format) }
 

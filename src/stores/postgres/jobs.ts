@@ -99,7 +99,7 @@ async function recordEnds ({ prepared }: Transaction, ended: Ended[], worker: st
   const ends = ended.map(({ end }) => end)
   return await prepared(`
     UPDATE @.jobs SET status = ended.status, due_at = NULL, worker = NULL, ended_at = ended.ended_at, expires_at = ended.expires_at,
-      input = '', result = ended.result, failure = ended.failure, percent_complete = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE percent_complete END
+      input = CASE WHEN ended.status = 'failed' THEN input ELSE '' END, result = ended.result, failure = ended.failure, percent_complete = CASE WHEN ended.status = 'succeeded' THEN 100 ELSE percent_complete END
     FROM unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[]) AS ended (number, attempt, status, ended_at, expires_at, result, failure)
     WHERE jobs.number = ended.number AND jobs.attempt = ended.attempt AND worker IS NOT DISTINCT FROM $8
     RETURNING jobs.number, jobs.attempt`,

@@ -49,7 +49,7 @@ export const migrations: Migration[] = [{
       idempotency_key text,
       fingerprint text,
       -- JSON is kept as text: jsonb knows no \\u0000, and would give back another text than it was given.
-      -- Of a job that ended: '', since nobody asks for it any more, and each change writes all of the row.
+      -- '' once the job has succeeded or was canceled: nobody asks for it any more, and each change writes all of the row.
       input text NOT NULL,
       result text,
       failure text

@@ -172,7 +172,8 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
           isBehind = jobs.length > 0 && jobs.length === request.limit
           return jobs
         }
-        if (isBehind) {
+        // Of those that are limited in all replicas together it would hold up the others' claims, also where none waits.
+        if (isBehind && !request.operations.some(({ operation }) => settings.concurrency.has(operation))) {
           const jobs = await claimAmong(request.operations.map(({ operation }) => operation))
           if (jobs.length > 0) return { jobs, nextDueAt: null }
         }

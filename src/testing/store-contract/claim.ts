@@ -115,7 +115,7 @@ export const claimCases = [
     assert.deepEqual({ numbers: numbersOf(jobs), nextDueAt }, { numbers: [job!.number], nextDueAt: start + 300 })
   }),
 
-  alone('behind a claim that was full the next one tells nextDueAt, too, and sees every operation', async ({ open }) => {
+  alone('behind claims that were full every operation is seen, and the one that finds nothing tells nextDueAt', async ({ open }) => {
     const { store } = await open()
     await settle(store, await acceptAndClaim(store), { status: 'queued', dueAt: start + 300, failures: 1 })
     await accept(store, {}, {}, { operation: 'Ice' })
