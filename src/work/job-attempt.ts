@@ -9,6 +9,7 @@ import type { ClaimedJob, Lease, ProgressReport, Settlement, Transition } from '
 /** One attempt at a job, from its claim until what came of it is recorded. */
 export interface JobAttempt {
   lease: Lease
+  operation: RunnableOperation
   /** The handler's signal aborts, and nobody waits for it any more. Of several reasons the first counts. */
   abort (reason: Error): void
   /** Aborts, since the lease is not ours any more. */
@@ -120,5 +121,5 @@ export function beginAttempt ({ clock, log, settler, report, onEnd }: JobAttempt
     throw lose()
   }
 
-  return { lease, abort, lose, done: run() }
+  return { lease, operation, abort, lose, done: run() }
 }

@@ -54,8 +54,6 @@ export interface JobRunner {
 
 export function createJobRunner ({ store, clock, log, ids, operations, concurrency, onEnd, onRecover }: JobRunnerParts): JobRunner {
   const active = createSlots<JobAttempt>()
-  /** How many of each operation. */
-  const running = new Map<string, number>()
   const settler = createSettler<Settlement, boolean>({
     clock,
     settle: (settlements) => store.settle(settlements),
@@ -79,13 +77,15 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
 
   /** How many more jobs may run, and of each operation. Begins with another operation each time, so that none is always last. */
   function room (): { operations: ClaimRequest['operations'], limit: number } {
-    const taken = new Map(running)
-    let limit = concurrency - active.size
-    for (const kept of earlyStart.kept()) {
-      taken.set(kept.operation, (taken.get(kept.operation) ?? 0) + kept.limit)
-      limit -= kept.limit
+    const running = new Map<string, number>()
+    let limit = concurrency
+    const take = (operation: string, count: number): void => {
+      running.set(operation, (running.get(operation) ?? 0) + count)
+      limit -= count
     }
-    const all = [...operations.values()].map(({ operationId, concurrency }) => ({ operation: operationId, limit: concurrency - (taken.get(operationId) ?? 0) }))
+    for (const { operation } of active.values()) take(operation.operationId, 1)
+    for (const { operation, limit } of earlyStart.kept()) take(operation, limit)
+    const all = [...operations.values()].map(({ operationId, concurrency }) => ({ operation: operationId, limit: concurrency - (running.get(operationId) ?? 0) }))
     return { operations: [...all.slice(firstOperation), ...all.slice(0, firstOperation)].filter(({ limit }) => limit > 0), limit }
   }
 
@@ -102,7 +102,7 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     try {
       const { jobs, nextDueAt, waits = false } = await store.claim({ operations: wanted, limit: Math.min(limit, maxClaimed), now: clock.now() })
       // The next claim goes first: the store is busy with it while these begin.
-      begin(jobs, new Promise((resolve) => { setImmediate(resolve) }))
+      if (jobs.length > 0) begin(jobs, new Promise((resolve) => { setImmediate(resolve) }))
       if (jobs.length > 0 || waits) nothingWaits = false
       if (accepting && nextDueAt !== null && nextDueAt - clock.now() < pollMs) loops.after('due', nextDueAt - clock.now(), wake)
       return jobs.length > 0
@@ -126,17 +126,13 @@ export function createJobRunner ({ store, clock, log, ids, operations, concurren
     return limit === 0 || limit > free.limit ? undefined : { operations: places, limit, now: clock.now() }
   }
 
-  const addRunning = (operation: string, more: number): void => { running.set(operation, (running.get(operation) ?? 0) + more) }
-
   function begin (jobs: ClaimedJob[], turn?: Promise<unknown>): void {
     const jobIds = ids.encodeAll(jobs)
     for (const [index, job] of jobs.entries()) {
       const attempt = beginAttempt(parts, job, jobIds[index]!, operations.get(job.operation)!, turn)
       const slot = active.add(attempt)
-      addRunning(job.operation, 1)
       attempt.done.then((mayWait) => {
         active.free(slot)
-        addRunning(job.operation, -1)
         if (mayWait) nothingWaits = false
         // What waits has room now.
         if (!nothingWaits) look()

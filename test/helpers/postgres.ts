@@ -29,6 +29,9 @@ export async function startPostgres (): Promise<PostgresServer> {
   return await server
 }
 
+/** Whether a statement is a word to other replicas by itself: it is sent at a time of its own, and nobody waits for it. */
+export const isWordAlone = (text: string): boolean => /^NOTIFY [^;]*$/.test(text)
+
 /**
  * A pool of the host's own, on the server of this test process unless it says otherwise. To be made before the stores on
  * it, so that it ends after they are closed.

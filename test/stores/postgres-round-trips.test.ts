@@ -3,7 +3,7 @@ import t, { test, type Test } from 'tap'
 import { createConnection, type Connection, type Transaction } from '../../src/stores/postgres/connection.ts'
 import type { PgModule, PostgresPool } from '../../src/stores/postgres/dependencies.ts'
 import { createTeller, type Teller } from '../../src/stores/postgres/teller.ts'
-import { createPool } from '../helpers/postgres.ts'
+import { createPool, isWordAlone } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 import { until } from '../helpers/until.ts'
 
@@ -21,8 +21,7 @@ async function createCountingPool (t: Test, pipeline: boolean, max: number): Pro
     #underWay = 0
     override query (...values: unknown[]): never {
       const answer = (super.query as (...values: unknown[]) => unknown)(...values) as Promise<unknown>
-      // A word to other replicas by itself is sent at a time of its own, and nobody waits for it.
-      if (/^NOTIFY [^;]*$/.test((values[0] as { text: string }).text)) return answer as never
+      if (isWordAlone((values[0] as { text: string }).text)) return answer as never
       if (this.#underWay++ === 0) count++
       const done = (): void => { this.#underWay-- }
       answer.then(done, done)

@@ -3,7 +3,7 @@ import t, { test, type Test } from 'tap'
 import { createManualClock } from '../../src/testing/index.ts'
 import { pathOf, type TestApp } from '../helpers/app.ts'
 import { createDeployment } from '../helpers/deployment.ts'
-import { createPool } from '../helpers/postgres.ts'
+import { createPool, isWordAlone } from '../helpers/postgres.ts'
 
 // A server of its own: a busy machine takes its time.
 t.setTimeout(300_000)
@@ -30,8 +30,7 @@ async function createCounted (t: Test): Promise<Counted> {
     override query (...values: unknown[]): never {
       const [query, given] = values as [string | Asked, unknown[] | undefined]
       const statement = typeof query === 'string' ? { text: query, values: given ?? [] } : { text: query.text, values: query.values ?? [] }
-      // A word to other replicas by itself is sent at a time of its own, and nobody waits for it.
-      if (!/^NOTIFY [^;]*$/.test(statement.text)) asked.push(statement)
+      if (!isWordAlone(statement.text)) asked.push(statement)
       return (super.query as (...values: unknown[]) => unknown)(...values) as never
     }
   }
