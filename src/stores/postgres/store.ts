@@ -151,7 +151,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     async submit (jobs, { maxQueued, begin }) {
       const { host: { clock } } = now()
-      const room = await queueLimit.room(reads, clock.monotonic(), maxQueued, jobs.length)
+      const room = await queueLimit.room(reads, clock, maxQueued, jobs.length)
       const accept = (beginning?: Beginning): Promise<SubmitOutcome[]> => write((transaction) => submitJobs(transaction, jobs, room, beginning))
       const outcomes = await (begin === undefined ? undefined : submitAndBegin(begin, accept)) ?? await accept()
       queueLimit.add(outcomes.filter((outcome) => outcome.outcome === 'accepted' && outcome.job.status === 'queued').length)
