@@ -14,101 +14,187 @@ function createCounting () {
     counts.push(count)
     return [{ count: await count.promise }]
   }
-  const room = (maxQueued: number, wanted = 1): Promise<number> => limit.room({ sql, prepared: sql }, clock, maxQueued, wanted)
-  return { clock, limit, counts, room }
+  const reserve = (maxQueued: number, wanted: number): Promise<number> => limit.reserve({ sql, prepared: sql }, clock, maxQueued, wanted)
+  /** A submit of which all that may be queued are. Resolves to how many. */
+  const submit = async (maxQueued: number, wanted: number): Promise<number> => {
+    const places = await reserve(maxQueued, wanted)
+    limit.free(places, places)
+    return places
+  }
+  return { clock, limit, counts, reserve, submit }
 }
 
-/** What of several promises is settled without anything else happening. */
+/** Whether it is, without anything else happening. */
 const isSettled = async (promise: Promise<unknown>): Promise<boolean> =>
   await Promise.race([promise.then(() => true), new Promise<false>((resolve) => { setImmediate(resolve, false) })])
 
-test('submits that come while the queue is counted share the count', async (t) => {
-  const { counts, room } = createCounting()
-  const rooms = [room(10), room(10), room(10)]
+test('submits that come while the queue is counted share the count, and have no place twice', async (t) => {
+  const { counts, reserve } = createCounting()
+  const places = [reserve(10, 4), reserve(10, 4), reserve(10, 4)]
   t.equal(counts.length, 1)
   counts[0]!.open(4)
-  t.same(await Promise.all(rooms), [6, 6, 6])
+  t.same(await Promise.all(places), [4, 2, 0])
+})
+
+test('a place whose job was not queued is free again', async (t) => {
+  const { counts, limit, reserve } = createCounting()
+  const first = reserve(10, 6)
+  counts[0]!.open(0)
+  t.equal(await first, 6)
+  t.equal(await reserve(10, 6), 4)
+  limit.free(6, 1)
+  t.equal(await reserve(10, 6), 5)
 })
 
 test('a count is good for a second, and what is accepted meanwhile is added to it', async (t) => {
-  const { clock, limit, counts, room } = createCounting()
-  const first = room(100)
+  const { clock, counts, submit } = createCounting()
+  const first = submit(100, 10)
   counts[0]!.open(4)
-  t.equal(await first, 96)
-  limit.add(10)
+  t.equal(await first, 10)
   await clock.advance(999)
-  t.equal(await room(100), 86)
+  t.equal(await submit(100, 100), 86)
   t.equal(counts.length, 1)
 })
 
-test('where half of it is free nobody waits for the next count, and it holds from then on', async (t) => {
-  const { clock, limit, counts, room } = createCounting()
-  const first = room(100)
-  counts[0]!.open(4)
+test('where half of it stays free nobody waits for the next count, and it holds from then on', async (t) => {
+  const { clock, counts, submit } = createCounting()
+  const first = submit(100, 10)
+  counts[0]!.open(0)
   await first
   await clock.advance(1000)
-  t.equal(await room(100), 96)
+  t.equal(await submit(100, 10), 10)
   t.equal(counts.length, 2)
-  limit.add(5)
-  t.equal(await room(100), 91, 'the count that is under way is shared')
-  counts[1]!.open(30)
+  t.equal(await submit(100, 10), 10, 'the count that is under way is shared')
+  counts[1]!.open(50)
   await clock.advance(0)
-  t.equal(await room(100), 65, 'what was accepted meanwhile is not in it')
+  t.equal(await submit(100, 30), 30)
   t.equal(counts.length, 2)
+  const last = submit(100, 1)
+  t.equal(counts.length, 3, '50 were counted, 20 accepted meanwhile, which may be in it, and 30 after it')
+  counts[2]!.open(80)
+  t.equal(await last, 1)
 })
 
-test('where less than half of it is free the next count is waited for', async (t) => {
-  const { clock, counts, room } = createCounting()
-  const first = room(100)
-  counts[0]!.open(40)
+test('where less than half of it would stay free the next count is waited for', async (t) => {
+  const { clock, counts, submit } = createCounting()
+  const first = submit(100, 1)
+  counts[0]!.open(49)
   await first
   await clock.advance(1000)
-  t.equal(await room(100, 10), 60)
-  counts[1]!.open(41)
-  await clock.advance(1000)
-  const waiting = room(100, 10)
-  t.notOk(await isSettled(waiting))
-  counts[2]!.open(95)
-  t.equal(await waiting, 5)
+  const second = submit(100, 10)
+  t.notOk(await isSettled(second))
+  counts[1]!.open(95)
+  t.equal(await second, 5)
 })
 
-test('a count that took long is good for twenty times as long', async (t) => {
-  const { clock, counts, room } = createCounting()
-  const first = room(1_000_000)
+test('a replica that was idle waits for its count: others may have filled the queue', async (t) => {
+  const { clock, counts, submit } = createCounting()
+  const first = submit(100, 1)
+  counts[0]!.open(0)
+  await first
+  await clock.advance(2000)
+  const second = submit(100, 1)
+  t.notOk(await isSettled(second))
+  counts[1]!.open(100)
+  t.equal(await second, 0)
+})
+
+test('a count that took long is good for twenty times as long, ten seconds at most', async (t) => {
+  const { clock, counts, submit } = createCounting()
+  const first = submit(1_000_000, 1)
   await clock.advance(200)
-  counts[0]!.open(400_000)
-  t.equal(await first, 600_000)
+  counts[0]!.open(0)
+  await first
   await clock.advance(3999)
-  await room(1_000_000)
+  await submit(1_000_000, 1)
   t.equal(counts.length, 1)
   await clock.advance(1)
-  t.equal(await room(1_000_000), 600_000)
+  await submit(1_000_000, 1)
   t.equal(counts.length, 2)
+  await clock.advance(2000)
+  counts[1]!.open(0)
+  await clock.advance(9999)
+  await submit(1_000_000, 1)
+  t.equal(counts.length, 2)
+  await clock.advance(1)
+  await submit(1_000_000, 1)
+  t.equal(counts.length, 3)
 })
 
-test('a full queue that jobs have left is counted at once', async (t) => {
-  const { limit, counts, room } = createCounting()
-  const first = room(10)
+test('that the queue is full is believed for a second, however long the count took', async (t) => {
+  const { clock, counts, submit } = createCounting()
+  const first = submit(10, 1)
+  await clock.advance(5000)
   counts[0]!.open(10)
   t.equal(await first, 0)
-  t.equal(await room(10), 0)
+  await clock.advance(999)
+  t.equal(await submit(10, 1), 0)
   t.equal(counts.length, 1)
-  limit.forget()
-  const second = room(10)
+  await clock.advance(1)
+  const second = submit(10, 1)
   counts[1]!.open(9)
   t.equal(await second, 1)
 })
 
+test('a full queue that jobs have left is counted at once', async (t) => {
+  const { limit, counts, submit } = createCounting()
+  const first = submit(10, 1)
+  counts[0]!.open(10)
+  t.equal(await first, 0)
+  t.equal(await submit(10, 1), 0)
+  t.equal(counts.length, 1)
+  limit.forget()
+  const second = submit(10, 1)
+  counts[1]!.open(9)
+  t.equal(await second, 1)
+})
+
+test('whoever comes after jobs have left is not refused by a count that began before', async (t) => {
+  const { clock, limit, counts, submit } = createCounting()
+  const first = submit(10, 1)
+  limit.forget()
+  const second = submit(10, 1)
+  counts[0]!.open(10)
+  t.equal(await first, 0)
+  await clock.advance(0)
+  t.equal(counts.length, 2)
+  counts[1]!.open(9)
+  t.equal(await second, 1)
+})
+
+test('a full queue of which some may have been counted twice is counted again', async (t) => {
+  const { clock, limit, counts, reserve, submit } = createCounting()
+  const first = reserve(10, 5)
+  counts[0]!.open(0)
+  await first
+  await clock.advance(1000)
+  const second = submit(10, 1)
+  // They were committed before the count, which tells of them too.
+  limit.free(5, 5)
+  counts[1]!.open(5)
+  t.equal(await second, 0)
+  const third = submit(10, 1)
+  counts[2]!.open(5)
+  t.equal(await third, 1)
+})
+
+test('all who wait for a count are told why it fails', async (t) => {
+  const { counts, submit } = createCounting()
+  const submits = [submit(10, 1), submit(10, 1)]
+  counts[0]!.fail(new Error('no'))
+  for (const submitted of submits) await t.rejects(submitted, { message: 'no' })
+})
+
 test('a count that fails while nobody waits for it is made again by the next submit, which is told why it fails', async (t) => {
-  const { clock, counts, room } = createCounting()
-  const first = room(100)
+  const { clock, counts, submit } = createCounting()
+  const first = submit(100, 1)
   counts[0]!.open(4)
   await first
   await clock.advance(1000)
-  t.equal(await room(100), 96)
+  t.equal(await submit(100, 1), 1)
   counts[1]!.fail(new Error('no'))
   await clock.advance(0)
-  const next = room(100)
+  const next = submit(100, 1)
   counts[2]!.fail(new Error('still no'))
   await t.rejects(next, { message: 'still no' })
 })

@@ -82,59 +82,13 @@ test('a batch that is under way holds up none that follow', async (t) => {
   t.equal(await first, 1)
 })
 
-test('beside a batch that is under way go twice as many at once, and fewer when no more come', async (t) => {
-  const gate = createLatch()
-  const batches: number[][] = []
-  const ask = createBatcher(async (items: number[]) => {
-    batches.push(items)
-    await gate.promise
-    return items
-  }, { maxRuns: 3 })
-  const turns = async (count: number): Promise<void> => { for (let turned = 0; turned < count; turned++) await turn() }
-  const answers = [ask(1)]
-  await turns(1)
-  answers.push(ask(2), ask(3))
-  await turns(1)
-  t.same(batches, [[1], [2, 3]])
-  answers.push(ask(4), ask(5))
-  await turns(10)
-  answers.push(ask(6))
-  await turns(15)
-  t.same(batches, [[1], [2, 3]], 'one more has come in the last twenty turns')
-  await turns(10)
-  t.same(batches, [[1], [2, 3], [4, 5, 6]])
-  gate.open()
-  t.same(await Promise.all(answers), [1, 2, 3, 4, 5, 6])
-})
-
-test('those that wait for company go when what they would go beside is over', async (t) => {
-  const gate = createLatch()
-  const batches: number[][] = []
-  const ask = createBatcher(async (items: number[]) => {
-    batches.push(items)
-    if (batches.length === 1) await gate.promise
-    return items
-  })
-  const answers = [1, 2, 3].map(ask)
-  await turn()
-  answers.push(ask(4))
-  await turn()
-  t.same(batches, [[1, 2, 3]])
-  gate.open()
-  // One for the promises, one for the batch.
-  await turn()
-  await turn()
-  t.same(batches, [[1, 2, 3], [4]])
-  t.same(await Promise.all(answers), [1, 2, 3, 4])
-})
-
 test('while two batches are under way, what is asked waits and goes together', async (t) => {
   const gates = [createLatch<number[]>(), createLatch<number[]>()]
   const batches: number[][] = []
   const ask = createBatcher(async (items: number[]) => {
     batches.push(items)
     return await gates[batches.length - 1]?.promise ?? items
-  }, { enough: () => 1 })
+  })
   const answers: Promise<number>[] = []
   for (const item of [1, 2, 3, 4, 5]) {
     answers.push(ask(item))
@@ -184,6 +138,18 @@ test('what joins while a split batch is worked off is not forgotten', async (t) 
   t.same(await Promise.all(answers), [10, 20, 30, 40, 50])
   t.same(batches.flat(), [1, 2, 3, 4, 5])
   t.ok(batches.every(({ length }) => length <= 2))
+})
+
+test('where the store is away for all that waited, nothing is asked of it for nobody', async (t) => {
+  const batches: number[][] = []
+  const ask = createBatcher(async (items: number[]) => {
+    batches.push(items)
+    throw new StoreUnavailableError('away')
+  }, { maxItems: 2 })
+  for (const outcome of await Promise.allSettled([1, 2, 3].map(ask))) t.equal(outcome.status, 'rejected')
+  await turn()
+  await turn()
+  t.same(batches, [[1, 2]])
 })
 
 test('an error is told to all of its batch, and to no other', async (t) => {

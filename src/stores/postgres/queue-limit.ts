@@ -8,58 +8,82 @@ import { countQueued } from './submit.ts'
  * that time.
  */
 export interface QueueLimit {
-  /** Resolves to less than `wanted` where there is not room for all of them. */
-  room (reads: Statements, clock: Clock, maxQueued: number, wanted: number): Promise<number>
-  add (count: number): void
+  /** Resolves to how many of `wanted` may be queued. They have their places until `free`. */
+  reserve (reads: Statements, clock: Clock, maxQueued: number, wanted: number): Promise<number>
+  /** Of those that had places, so many were queued. */
+  free (reserved: number, queued: number): void
   /** Jobs have left the queue. */
   forget (): void
 }
 
 /** So long at least a count is good for. */
-const trustMs = 1_000
-/** And so many times as long as it took: all counts together take a twentieth of the time at most. */
+const minTrustMs = 1_000
+/** And so many times as long as it took: while there is room, counts take a twentieth of the time. */
 const trustTimes = 20
+/** But no longer than this: others submit too, and what took long may have been the wait for a connection. */
+const maxTrustMs = 10_000
 
 export function createQueueLimit (): QueueLimit {
-  let known: { count: number, until: number } | undefined
-  /** Some may have left the queue since `known` was counted: it may be too high. */
+  let known: { count: number, at: number, trustMs: number } | undefined
+  /** `known` may be too high: some have left the queue since it was counted, or were counted twice. */
   let stale = false
   /** Submits that come meanwhile share it. */
-  let counting: Promise<number> | undefined
-  /** Ours that were queued while it is under way: it may have missed them. */
+  let counting: Promise<void> | undefined
+  /** Places of submits that are under way. */
+  let reserved = 0
+  /** Ours that were queued while it was counted. */
   let added = 0
 
-  async function countAnew (reads: Statements, clock: Clock, maxQueued: number): Promise<number> {
+  async function count (reads: Statements, clock: Clock, maxQueued: number): Promise<void> {
     const began = clock.monotonic()
     stale = false
     added = 0
     try {
-      const count = await countQueued(reads, maxQueued) + added
-      const ended = clock.monotonic()
-      known = { count, until: ended + Math.max(trustMs, (ended - began) * trustTimes) }
-      return count
+      const counted = await countQueued(reads, maxQueued)
+      const at = clock.monotonic()
+      // The count may have missed these, or hold them already.
+      if (added + reserved > 0) stale = true
+      known = { count: counted + added, at, trustMs: Math.min(Math.max((at - began) * trustTimes, minTrustMs), maxTrustMs) }
     } catch (error) {
-      // Whoever submits next counts for himself, and is told why that fails.
-      known = undefined
+      // Whoever submits next waits for a count, and is told why that fails.
+      if (known !== undefined) known.at = -Infinity
       throw error
     } finally {
       counting = undefined
     }
   }
 
+  const roomIn = (maxQueued: number): number => known === undefined ? 0 : maxQueued - known.count - reserved
+
+  async function look (reads: Statements, clock: Clock, maxQueued: number, wanted: number): Promise<void> {
+    const isFull = (): boolean => roomIn(maxQueued) < wanted
+    if (known !== undefined) {
+      const age = clock.monotonic() - known.at
+      if (age < known.trustMs && !(isFull() && (stale || age >= minTrustMs))) return
+      // Others do not fill half of it while it is counted.
+      if (age < 2 * known.trustMs && roomIn(maxQueued) - wanted >= maxQueued / 2) {
+        counting ??= count(reads, clock, maxQueued)
+        counting.catch(() => {})
+        return
+      }
+    }
+    const shared = counting
+    await (counting ??= count(reads, clock, maxQueued))
+    // Jobs may have left after it began, and before we came.
+    if (shared !== undefined && isFull() && stale) await (counting ??= count(reads, clock, maxQueued))
+  }
+
   return {
-    async room (reads, clock, maxQueued, wanted) {
-      const isFull = known !== undefined && known.count + wanted > maxQueued
-      if (known !== undefined && clock.monotonic() < known.until && !(isFull && stale)) return maxQueued - known.count
-      counting ??= countAnew(reads, clock, maxQueued)
-      // Where half of it is free, nobody waits: others do not fill that in the meantime.
-      if (known === undefined || known.count + wanted > maxQueued / 2) return maxQueued - await counting
-      counting.catch(() => {})
-      return maxQueued - known.count
+    async reserve (reads, clock, maxQueued, wanted) {
+      await look(reads, clock, maxQueued, wanted)
+      const places = Math.max(Math.min(roomIn(maxQueued), wanted), 0)
+      reserved += places
+      return places
     },
-    add (count) {
-      added += count
-      if (known !== undefined) known.count += count
+    free (places, queued) {
+      reserved -= places
+      added += queued
+      if (known !== undefined) known.count += queued
     },
     forget () { stale = true }
   }

@@ -151,11 +151,16 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     async submit (jobs, { maxQueued, begin }) {
       const { host: { clock } } = now()
-      const room = await queueLimit.room(reads, clock, maxQueued, jobs.length)
-      const accept = (beginning?: Beginning): Promise<SubmitOutcome[]> => write((transaction) => submitJobs(transaction, jobs, room, beginning))
-      const outcomes = await (begin === undefined ? undefined : submitAndBegin(begin, accept)) ?? await accept()
-      queueLimit.add(outcomes.filter((outcome) => outcome.outcome === 'accepted' && outcome.job.status === 'queued').length)
-      return outcomes
+      const room = await queueLimit.reserve(reads, clock, maxQueued, jobs.length)
+      let queued = 0
+      try {
+        const accept = (beginning?: Beginning): Promise<SubmitOutcome[]> => write((transaction) => submitJobs(transaction, jobs, room, beginning))
+        const outcomes = await (begin === undefined ? undefined : submitAndBegin(begin, accept)) ?? await accept()
+        queued = outcomes.filter((outcome) => outcome.outcome === 'accepted' && outcome.job.status === 'queued').length
+        return outcomes
+      } finally {
+        queueLimit.free(room, queued)
+      }
     },
 
     get: async (numbers) => await readJobs(reads, numbers),

@@ -54,8 +54,12 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
 
   /** A transaction whose records are read anew afterwards; after a failure, so is the number of queued jobs. */
   async function write<T> (work: (transaction: Transaction) => T): Promise<T> {
+    let isRepeated = false
     try {
       return await connection.write((transaction) => {
+        // What it counted was rolled back, since another process was in the way.
+        if (isRepeated) queued = undefined
+        isRepeated = true
         nothingNew.clear()
         return work(transaction)
       })
@@ -175,21 +179,20 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     },
 
     async submit (jobs, { maxQueued }) {
-      const outcomes = await write((transaction) => {
-        let { count } = queuedCount(transaction)
+      return await write((transaction) => {
+        // Kept up to date within the transaction's turn: the next submit may come before anybody waits for this one.
+        const queue = queuedCount(transaction)
         let last = lastJob(transaction)
         return jobs.map((job) => {
-          if (count >= maxQueued) return findRepeated(transaction, job) ?? { outcome: 'full' as const }
+          if (queue.count >= maxQueued) return findRepeated(transaction, job) ?? { outcome: 'full' as const }
           const outcome = submitJob(transaction, job, last + 1)
           if (outcome.outcome === 'accepted') {
-            count++
+            queue.count++
             last++
           }
           return outcome
         })
       })
-      forget([], outcomes.filter(({ outcome }) => outcome === 'accepted').length)
-      return outcomes
     },
 
     async get (numbers) {

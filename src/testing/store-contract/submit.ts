@@ -177,6 +177,22 @@ export const submitCases = [
     assert.deepEqual(outcomesOf(await second.store.submit([newJob()], { maxQueued: 3 })), ['accepted'])
   }),
 
+  together('where others have filled the queue while an instance was idle, it accepts nothing', async ({ open, clock }) => {
+    const first = await open()
+    const second = await open()
+    await accept(second.store, {})
+    await accept(first.store, ...Array.from({ length: 99 }, () => ({})))
+    await clock.advance(20_000)
+    const submits = await Promise.all([newJob(), newJob(), newJob()].map((job) => second.store.submit([job], { maxQueued: 100 })))
+    assert.deepEqual(outcomesOf(submits.flat()), ['full', 'full', 'full'])
+  }),
+
+  alone('what is submitted at once is no more than may wait', async ({ open }) => {
+    const { store } = await open()
+    const submits = await Promise.all([3, 3, 3].map((count) => store.submit(Array.from({ length: count }, () => newJob()), { maxQueued: 5 })))
+    assert.equal(outcomesOf(submits.flat()).filter((outcome) => outcome === 'accepted').length, 5)
+  }),
+
   together('a job that begins as it is accepted is held like a claimed one; the others are queued', async ({ open }) => {
     const { store } = await open()
     const other = await open()
