@@ -21,7 +21,7 @@ export const optionsSchema = Type.Object({
   ...jobDefaultsSchema.properties,
   logRetentionSeconds: Type.Number({ minimum: 60, default: 604_800, description: 'How long events stay in a topic\'s log, in seconds (7 days).' }),
   logMaxEvents: Type.Integer({ minimum: 1, default: 1_000_000, description: 'How many events a topic\'s log holds: the oldest leave it before their time. Each topic has a log of its own.' }),
-  maxQueued: Type.Integer({ minimum: 1, default: 100_000, description: 'How many jobs may wait to run. Further starts are answered 503 with Retry-After.' }),
+  maxQueued: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 100_000, description: 'How many jobs may wait to run. Further starts are answered 503 with Retry-After.' }),
   concurrency: Type.Integer({ minimum: 1, default: 50, description: 'How many jobs this process runs at once, of all operations. An operation can have a limit of its own.' }),
   drainSeconds: Type.Number({ minimum: 0, default: 10, description: 'How long app.close() lets running jobs go on before it hands them back to the queue, in seconds.' }),
   runners: Type.Boolean({ default: true, description: 'Whether this process runs jobs and sends callbacks. false: it only accepts them and answers polls.' })

@@ -178,7 +178,7 @@ export interface Store {
   /**
    * Accepts all jobs in one commit, `queued` and due at once. Outcomes stand in the order of the jobs; repeats
    * are recognised within the call too, and are answered even when the queue is full. `maxQueued` may be overrun
-   * shortly where several processes submit.
+   * for some seconds where several processes submit.
    *
    * Those that there is room for in `begin` may be given to this process in the same commit, as if it had claimed them:
    * such a one is accepted as `running`, the first attempt, with a lease of this process. A store need not.

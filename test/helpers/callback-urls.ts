@@ -86,7 +86,7 @@ export const foreignUrls: Record<string, readonly string[]> = {
   'an allowed host as the end of another': ['https://notlogic.azure.com/', 'https://evil-logic.azure.com/', 'https://evillogic.azure.com/', 'https://xazurewebsites.net/'],
   'the allowed domain itself': ['https://logic.azure.com/', 'https://azurewebsites.net/', 'https://.logic.azure.com/', 'https://environment.api.powerplatform.com/'],
   'an allowed host elsewhere in the URL': [`https://evil.example/${h}`, `https://evil.example/?${h}`, `https://evil.example?@${h}/`, `https://evil.example/@${h}/`, `https://evil.example/.${h}`, `https://evil.example:443/https://${h}/`],
-  'punycode of a homograph': ['https://prod-01.westeurope.xn--lgic-55d.azure.com/', 'https://xn--prod-01-k1g.westeurope.logic.xn--azre-4ve.com/', 'https://prod-01.westeurope.logic.azure.xn--om-nmc/'],
+  'punycode of a homograph': ['https://prod-01.westeurope.xn--lgic-55d.azure.com/', 'https://prod-01.westeurope.logic.xn--azre-4ve.com/', 'https://prod-01.westeurope.logic.azure.xn--om-nmc/'],
   'another separator': ['https://prod-01.westeurope.logic-azure.com/', 'https://prod-01.westeurope.logic_azure.com/', 'https://logic.azure.com.evil.example/']
 }
 

@@ -114,6 +114,7 @@ test('a start that does not fit the schema is told where', async (t) => {
 test('a job that ends within waitSeconds is answered at once, with its result', async (t) => {
   const { app, clock } = await createApp(t, { waitSeconds: 20 })
   addCakes(app)
+  await app.ready()
   const answer = order(app)
   await clock.advance(10_000)
   const ended = await answer
@@ -126,6 +127,7 @@ test('a job that ends within waitSeconds is answered at once, with its result', 
 test('a job that fails within waitSeconds is answered with its failure', async (t) => {
   const { app, clock } = await createApp(t)
   addCakes(app, { waitSeconds: 20 })
+  await app.ready()
   const answer = order(app, { flavour: 'burnt' })
   await clock.advance(10_000)
   const ended = await answer
@@ -142,6 +144,7 @@ test('a job without result that ends within waitSeconds is a 204', async (t) => 
 test('a job that takes longer than waitSeconds is a 202 then', async (t) => {
   const { app, clock } = await createApp(t, { waitSeconds: 3 })
   addCakes(app)
+  await app.ready()
   const answer = order(app)
   await clock.advance(3000)
   const accepted = await answer
@@ -166,6 +169,7 @@ test('Prefer lowers the wait and never raises it (RFC 7240)', async (t) => {
     { prefer: 'wait=soon', statusCode: 200, waitedMs: 10_000 },
     { prefer: 'return=minimal', statusCode: 200, waitedMs: 10_000 }
   ]
+  await app.ready()
   for (const { prefer, statusCode, waitedMs } of cases) {
     let answered = false
     const answer = order(app, { flavour: 'lemon' }, { prefer }).finally(() => { answered = true })
@@ -184,6 +188,7 @@ test('a wait whose store goes away ends in a 202: the job is accepted', async (t
   const { store, leave, comeBack } = createAwayStore(sqliteStore({ file: ':memory:' }))
   const { app, clock, logs } = await createApp(t, { store, waitSeconds: 20 })
   addCakes(app)
+  await app.ready()
   const answer = order(app)
   await clock.advance(1000)
   leave()
@@ -196,6 +201,7 @@ test('a wait whose store goes away ends in a 202: the job is accepted', async (t
 test('a wait ends when the server closes, in a 202', async (t) => {
   const { app, clock } = await createApp(t, { waitSeconds: 100, drainSeconds: 0 })
   addCakes(app)
+  await app.ready()
   const answer = order(app)
   await clock.advance(1000)
   const closed = closeApp(app, clock)

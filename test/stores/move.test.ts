@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test, type Test } from 'tap'
 import { fastifyLogicApps, type Job } from '../../src/index.ts'
 import { moveStore, postgresStore } from '../../src/stores/postgres/index.ts'
@@ -230,7 +231,9 @@ test('what a file may hold and PostgreSQL may not does not keep it from moving',
   await old.close()
   const { store } = await movedTo(t, file)
   t.match(await store.getAttempts(delivery.number), [{ answer: 'nul \0 inside' }])
-  t.match(await store.get([job.number]), [{ message: 'nul \ufffd inside' }])
+  // The SQLite of Node.js 22 gives back what stands before it.
+  const readsNul = (new DatabaseSync(':memory:').prepare('SELECT ? AS text').get('a\0b') as { text: string }).text === 'a\0b'
+  t.match(await store.get([job.number]), [{ message: readsNul ? 'nul \ufffd inside' : 'nul ' }])
   t.match(await claimDelivery(store), { body: '{"nul":"\\u0000"}' })
 })
 

@@ -30,20 +30,39 @@ const isSettled = async (promise: Promise<unknown>): Promise<boolean> =>
 
 test('submits that come while the queue is counted share the count, and have no place twice', async (t) => {
   const { counts, reserve } = createCounting()
-  const places = [reserve(10, 4), reserve(10, 4), reserve(10, 4)]
+  const places = [reserve(10, 8), reserve(10, 8)]
   t.equal(counts.length, 1)
   counts[0]!.open(4)
-  t.same(await Promise.all(places), [4, 2, 0])
+  t.same(await Promise.all(places), [6, 0])
 })
 
-test('a place whose job was not queued is free again', async (t) => {
-  const { counts, limit, reserve } = createCounting()
+test('where only the places of others are in the way, a submit waits for what becomes of them', async (t) => {
+  const { clock, counts, limit, reserve } = createCounting()
   const first = reserve(10, 6)
   counts[0]!.open(0)
   t.equal(await first, 6)
-  t.equal(await reserve(10, 6), 4)
+  const [second, third] = [reserve(10, 6), reserve(10, 6)]
+  await clock.advance(0)
+  t.notOk(await isSettled(second))
+  // Most of them began at once.
   limit.free(6, 1)
-  t.equal(await reserve(10, 6), 5)
+  t.equal(await second, 6)
+  t.notOk(await isSettled(third))
+  limit.free(6, 6)
+  t.equal(await third, 3, 'there is not room for all of them any more')
+})
+
+test('jobs that come back to the queue count, and perhaps twice', async (t) => {
+  const { counts, limit, submit } = createCounting()
+  const first = submit(10, 1)
+  counts[0]!.open(4)
+  await first
+  limit.add(3)
+  t.equal(await submit(10, 2), 2)
+  const second = submit(10, 1)
+  t.equal(counts.length, 2)
+  counts[1]!.open(7)
+  t.equal(await second, 1)
 })
 
 test('a count is good for a second, and what is accepted meanwhile is added to it', async (t) => {
@@ -168,7 +187,7 @@ test('a full queue of which some may have been counted twice is counted again', 
   counts[0]!.open(0)
   await first
   await clock.advance(1000)
-  const second = submit(10, 1)
+  const second = submit(10, 6)
   // They were committed before the count, which tells of them too.
   limit.free(5, 5)
   counts[1]!.open(5)

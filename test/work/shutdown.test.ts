@@ -219,6 +219,7 @@ test('app.close() drains for drainSeconds, and waiting starts are answered 202',
     job.signal.addEventListener('abort', () => { reason = job.signal.reason })
     await job.sleep(60_000)
   })
+  await app.ready()
   const start = app.inject({ method: 'POST', url: '/cakes' })
   await clock.advance(1000)
   const before = clock.monotonic()

@@ -8,24 +8,29 @@ import { countQueued } from './submit.ts'
  * that time.
  */
 export interface QueueLimit {
-  /** Resolves to how many of `wanted` may be queued. They have their places until `free`. */
+  /**
+   * Resolves to how many of `wanted` may be queued. They have their places until `free`. Where there would be room for all
+   * of them but for the places of others, it waits for what becomes of those.
+   */
   reserve (reads: Statements, clock: Clock, maxQueued: number, wanted: number): Promise<number>
-  /** Of those that had places, so many were queued. */
+  /** Of those that had places, so many were queued, or may have been. */
   free (reserved: number, queued: number): void
-  /** Jobs have left the queue. */
+  /** So many jobs came back to the queue. */
+  add (count: number): void
+  /** Jobs have left the queue, or may have. */
   forget (): void
 }
 
 /** So long at least a count is good for. */
 const minTrustMs = 1_000
-/** And so many times as long as it took: while there is room, counts take a twentieth of the time. */
+/** And so many times as long as it took, so that a count of less than half a second takes a twentieth of the time. */
 const trustTimes = 20
 /** But no longer than this: others submit too, and what took long may have been the wait for a connection. */
 const maxTrustMs = 10_000
 
 export function createQueueLimit (): QueueLimit {
   let known: { count: number, at: number, trustMs: number } | undefined
-  /** `known` may be too high: some have left the queue since it was counted, or were counted twice. */
+  /** `known` may be too high: some have left the queue since it was counted, were counted twice, or were never queued. */
   let stale = false
   /** Submits that come meanwhile share it. */
   let counting: Promise<void> | undefined
@@ -33,6 +38,8 @@ export function createQueueLimit (): QueueLimit {
   let reserved = 0
   /** Ours that were queued while it was counted. */
   let added = 0
+  /** Submits that wait for the places of others. */
+  const waiting: (() => void)[] = []
 
   async function count (reads: Statements, clock: Clock, maxQueued: number): Promise<void> {
     const began = clock.monotonic()
@@ -53,6 +60,11 @@ export function createQueueLimit (): QueueLimit {
     }
   }
 
+  function put (count: number): void {
+    added += count
+    if (known !== undefined) known.count += count
+  }
+
   const roomIn = (maxQueued: number): number => known === undefined ? 0 : maxQueued - known.count - reserved
 
   async function look (reads: Statements, clock: Clock, maxQueued: number, wanted: number): Promise<void> {
@@ -60,8 +72,8 @@ export function createQueueLimit (): QueueLimit {
     if (known !== undefined) {
       const age = clock.monotonic() - known.at
       if (age < known.trustMs && !(isFull() && (stale || age >= minTrustMs))) return
-      // Others do not fill half of it while it is counted.
-      if (age < 2 * known.trustMs && roomIn(maxQueued) - wanted >= maxQueued / 2) {
+      // Others are taken not to fill the other half in a moment.
+      if (age < known.trustMs + minTrustMs && roomIn(maxQueued) - wanted >= maxQueued / 2) {
         counting ??= count(reads, clock, maxQueued)
         counting.catch(() => {})
         return
@@ -76,14 +88,20 @@ export function createQueueLimit (): QueueLimit {
   return {
     async reserve (reads, clock, maxQueued, wanted) {
       await look(reads, clock, maxQueued, wanted)
+      while (roomIn(maxQueued) < wanted && roomIn(maxQueued) + reserved >= wanted) await new Promise<void>((resolve) => { waiting.push(resolve) })
       const places = Math.max(Math.min(roomIn(maxQueued), wanted), 0)
       reserved += places
       return places
     },
     free (places, queued) {
       reserved -= places
-      added += queued
-      if (known !== undefined) known.count += queued
+      put(queued)
+      for (const goOn of waiting.splice(0)) goOn()
+    },
+    add (count) {
+      put(count)
+      // They may have been in it all the time.
+      if (count > 0) stale = true
     },
     forget () { stale = true }
   }

@@ -96,7 +96,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
   async function recover (): Promise<number> {
     const count = await recoverSilent(now(), observer)
-    if (count > 0) queueLimit.forget()
+    queueLimit.add(count)
     return count
   }
 
@@ -152,12 +152,16 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
     async submit (jobs, { maxQueued, begin }) {
       const { host: { clock } } = now()
       const room = await queueLimit.reserve(reads, clock, maxQueued, jobs.length)
-      let queued = 0
+      let queued = room
       try {
         const accept = (beginning?: Beginning): Promise<SubmitOutcome[]> => write((transaction) => submitJobs(transaction, jobs, room, beginning))
         const outcomes = await (begin === undefined ? undefined : submitAndBegin(begin, accept)) ?? await accept()
         queued = outcomes.filter((outcome) => outcome.outcome === 'accepted' && outcome.job.status === 'queued').length
         return outcomes
+      } catch (error) {
+        // It may have been committed all the same.
+        queueLimit.forget()
+        throw error
       } finally {
         queueLimit.free(room, queued)
       }
@@ -168,7 +172,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
 
     async claim (request) {
       const free = async (known: Claimed[]): Promise<void> => {
-        if (await giveBack(now(), 'jobs', (transaction) => giveBackJobs(transaction, worker, known)) > 0) queueLimit.forget()
+        queueLimit.add(await giveBack(now(), 'jobs', (transaction) => giveBackJobs(transaction, worker, known)))
       }
       return await heldJobs.claim(free, async () => {
         const claimAmong = async (names: string[]): Promise<ClaimedJob[]> => {
@@ -201,7 +205,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       if (settlements.length === 0) return []
       const done = await write((transaction) => settleJobs(transaction, settlements, worker))
       heldJobs.letGo(settlements.map(({ lease }) => fenceOf(lease)))
-      queueLimit.forget()
+      queueLimit.add(settlements.filter(({ to }, index) => to.status === 'queued' && done[index] === true).length)
       return done
     },
 

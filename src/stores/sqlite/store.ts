@@ -76,9 +76,13 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     return queued?.version === version ? queued : (queued = { count: countQueued(transaction), version })
   }
 
-  function forget (numbers: number[], queuedChange: number): void {
+  /** Within the transaction's turn: the next call may come before anybody waits for this one. */
+  function addQueued (change: number): void {
+    if (queued !== undefined) queued.count += change
+  }
+
+  function forget (numbers: number[]): void {
     for (const number of numbers) cache.delete(number)
-    if (queued !== undefined) queued.count += queuedChange
   }
 
   /** Changes with every commit, of ours too. The file that commits are appended to costs no statement to look at. */
@@ -180,14 +184,13 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
 
     async submit (jobs, { maxQueued }) {
       return await write((transaction) => {
-        // Kept up to date within the transaction's turn: the next submit may come before anybody waits for this one.
         const queue = queuedCount(transaction)
         let last = lastJob(transaction)
         return jobs.map((job) => {
           if (queue.count >= maxQueued) return findRepeated(transaction, job) ?? { outcome: 'full' as const }
           const outcome = submitJob(transaction, job, last + 1)
           if (outcome.outcome === 'accepted') {
-            queue.count++
+            addQueued(1)
             last++
           }
           return outcome
@@ -218,8 +221,12 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
       const idle = await connection.read((transaction) =>
         findDue(transaction, { ...request, limit: Math.min(request.limit, 1) }).length > 0 ? undefined : findNextDueAt(transaction, request))
       if (idle !== undefined) return { jobs: [], nextDueAt: idle }
-      const result = await write((transaction) => claimJobs(transaction, request, worker))
-      forget(result.jobs.map(({ number }) => number), -result.jobs.filter(({ due }) => due === 'run').length)
+      const result = await write((transaction) => {
+        const claimed = claimJobs(transaction, request, worker)
+        addQueued(-claimed.jobs.filter(({ due }) => due === 'run').length)
+        return claimed
+      })
+      forget(result.jobs.map(({ number }) => number))
       return result
     },
 
@@ -232,13 +239,17 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
 
     async progress (reports) {
       const kept = await write((transaction) => reports.map((report) => reportProgress(transaction, report, worker)))
-      forget(reports.map(({ lease }) => lease.number), 0)
+      forget(reports.map(({ lease }) => lease.number))
       return kept
     },
 
     async settle (settlements) {
-      const done = await write((transaction) => settlements.map((settlement) => settleJob(transaction, settlement, worker)))
-      forget(settlements.map(({ lease }) => lease.number), settlements.filter(({ to }, index) => to.status === 'queued' && done[index]).length)
+      const done = await write((transaction) => settlements.map((settlement) => {
+        const isHeld = settleJob(transaction, settlement, worker)
+        if (isHeld && settlement.to.status === 'queued') addQueued(1)
+        return isHeld
+      }))
+      forget(settlements.map(({ lease }) => lease.number))
       return done
     },
 
@@ -247,9 +258,11 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
         const before = readJob(transaction, number)
         if (before === undefined || before.endedAt !== null) return { before, after: before }
         endJob(transaction, number, end)
-        return { before, after: readJob(transaction, number) }
+        const after = readJob(transaction, number)
+        if (before.status === 'queued' && after?.status !== 'queued') addQueued(-1)
+        return { before, after }
       })
-      forget([number], answer.before?.status === 'queued' && answer.after?.status !== 'queued' ? -1 : 0)
+      forget([number])
       return answer.after === undefined ? undefined : { ended: answer.before !== answer.after, job: answer.after }
     },
 
@@ -260,7 +273,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
         jobs: sweepJobs(transaction, now, limit),
         others: [sweepDeliveries(transaction, now - host.deliveryRetentionMs, limit), sweepEvents(transaction, now, limit)]
       }))
-      forget(jobs, 0)
+      forget(jobs)
       return Math.max(jobs.length, ...others)
     },
 
@@ -276,12 +289,13 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
         const job = subscription.job === null ? undefined : readJob(transaction, subscription.job)
         const ended = job !== undefined && job.endedAt === null
         if (ended) endJob(transaction, job.number, jobEnd)
+        if (ended && job.status === 'queued') addQueued(-1)
         removeSubscription(transaction, number, jobEnd.endedAt)
-        return { job: subscription.job, ended, wasQueued: ended && job.status === 'queued' }
+        return { job: subscription.job, ended }
       })
       if (answer === undefined) return undefined
-      if (answer.job !== null) forget([answer.job], answer.wasQueued ? -1 : 0)
-      return { job: answer.job, ended: answer.ended }
+      if (answer.job !== null) forget([answer.job])
+      return answer
     },
 
     publish: (events) => write((transaction) => events.map((event) => appendEvent(transaction, event))),

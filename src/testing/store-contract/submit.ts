@@ -193,6 +193,21 @@ export const submitCases = [
     assert.equal(outcomesOf(submits.flat()).filter((outcome) => outcome === 'accepted').length, 5)
   }),
 
+  alone('jobs that come back to the queue count again', async ({ open }) => {
+    const { store } = await open()
+    await accept(store, {}, {}, {})
+    for (const claimed of await claim(store)) await settle(store, claimed, { status: 'queued', dueAt: start + hourMs, failures: 1 })
+    assert.deepEqual(outcomesOf(await store.submit([newJob(), newJob()], { maxQueued: 4 })), ['accepted', 'full'])
+  }),
+
+  alone('whoever submits while jobs come back to the queue finds each of them counted once', async ({ open }) => {
+    const { store } = await open()
+    await accept(store, {}, {}, {})
+    const [claimed] = await claim(store, { limit: 1 })
+    await Promise.all([settle(store, claimed!, { status: 'queued', dueAt: start + hourMs, failures: 1 }), store.submit([newJob()], { maxQueued: 10 })])
+    assert.deepEqual(outcomesOf(await store.submit([newJob(), newJob()], { maxQueued: 5 })), ['accepted', 'full'])
+  }),
+
   together('a job that begins as it is accepted is held like a claimed one; the others are queued', async ({ open }) => {
     const { store } = await open()
     const other = await open()
