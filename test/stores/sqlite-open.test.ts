@@ -27,6 +27,20 @@ function makeForeign (file: string, statements: string): void {
   database.close()
 }
 
+test('a commit is on disk when it returns: a write-ahead log, and synchronous = FULL', async (t) => {
+  const opened: DatabaseSync[] = []
+  const openDatabase = (file: string): DatabaseSync => {
+    const database = new DatabaseSync(file)
+    opened.push(database)
+    return database
+  }
+  await openStore(t, join(createTempDir(t), 'work.db'), { openDatabase })
+  const [database] = opened
+  t.match(database!.prepare('PRAGMA journal_mode').get(), { journal_mode: 'wal' })
+  // https://www.sqlite.org/pragma.html#pragma_synchronous
+  t.match(database!.prepare('PRAGMA synchronous').get(), { synchronous: 2 })
+})
+
 const unusable: Record<string, { code: string, message: RegExp, make (t: Test, file: string): unknown }> = {
   'a file of another kind': { code: invalid, message: /damaged or no SQLite database/, make: (_, file) => writeFileSync(file, 'flavour,price\nlemon,3\n'.repeat(500)) },
   'a short text': { code: invalid, message: /damaged or no SQLite database/, make: (_, file) => writeFileSync(file, 'not a database') },
