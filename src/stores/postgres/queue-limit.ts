@@ -15,7 +15,7 @@ export interface QueueLimit {
   reserve (reads: Statements, clock: Clock, maxQueued: number, wanted: number): Promise<number>
   /** Of those that had places, so many were queued, or may have been. */
   free (reserved: number, queued: number): void
-  /** So many jobs came back to the queue. */
+  /** So many jobs at most came back to the queue. */
   add (count: number): void
   /** Jobs have left the queue, or may have. */
   forget (): void
@@ -69,20 +69,23 @@ export function createQueueLimit (): QueueLimit {
 
   async function look (reads: Statements, clock: Clock, maxQueued: number, wanted: number): Promise<void> {
     const isFull = (): boolean => roomIn(maxQueued) < wanted
+    const counted = (): Promise<void> => {
+      counting ??= count(reads, clock, maxQueued)
+      return counting
+    }
     if (known !== undefined) {
       const age = clock.monotonic() - known.at
       if (age < known.trustMs && !(isFull() && (stale || age >= minTrustMs))) return
       // Others are taken not to fill the other half in a moment.
       if (age < known.trustMs + minTrustMs && roomIn(maxQueued) - wanted >= maxQueued / 2) {
-        counting ??= count(reads, clock, maxQueued)
-        counting.catch(() => {})
+        counted().catch(() => {})
         return
       }
     }
     const shared = counting
-    await (counting ??= count(reads, clock, maxQueued))
+    await counted()
     // Jobs may have left after it began, and before we came.
-    if (shared !== undefined && isFull() && stale) await (counting ??= count(reads, clock, maxQueued))
+    if (shared !== undefined && isFull() && stale) await counted()
   }
 
   return {

@@ -190,7 +190,7 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
           if (queue.count >= maxQueued) return findRepeated(transaction, job) ?? { outcome: 'full' as const }
           const outcome = submitJob(transaction, job, last + 1)
           if (outcome.outcome === 'accepted') {
-            addQueued(1)
+            queue.count++
             last++
           }
           return outcome
@@ -244,13 +244,13 @@ export function createSqliteStore (file: string, worker: string, openDatabase?: 
     },
 
     async settle (settlements) {
-      const done = await write((transaction) => settlements.map((settlement) => {
-        const isHeld = settleJob(transaction, settlement, worker)
-        if (isHeld && settlement.to.status === 'queued') addQueued(1)
-        return isHeld
+      const outcomes = await write((transaction) => settlements.map((settlement) => {
+        const done = settleJob(transaction, settlement, worker)
+        if (done && settlement.to.status === 'queued') addQueued(1)
+        return done
       }))
       forget(settlements.map(({ lease }) => lease.number))
-      return done
+      return outcomes
     },
 
     async end (number, end) {
