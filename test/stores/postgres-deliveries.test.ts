@@ -63,7 +63,7 @@ for (const size of ['empty', 'small'] as const) {
         SELECT 'OnOrder', 'anna', 'orders', 'active', 0, 'x' || n, CASE WHEN n % 2 = 0 THEN 'v' || n END, '\\x00', 'h', 'host', 1, '{}' FROM generate_series(1, 20000) AS n
         RETURNING number)
       INSERT INTO ${schema}.deliveries (operation, owner, subscription, subscription_created_at, url_hint, host, status, ended_at, created_at, event)
-      SELECT 'OnOrder', 'anna', number, 1, 'h', 'host', 'delivered', 1, 1, 1000 FROM many RETURNING subscription AS number`)
+      SELECT 'OnOrder', 'anna', number, 1, 'h', 'host', 'delivered', 1, 1, 1000 FROM many RETURNING subscription::int AS number`)
     const numbers = numbersOf(rows)
     const read = async (table: string): Promise<number> => {
       const { rows: [row] } = await server.pool.query(`

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../errors.ts'
 import { explain, isLost, sqlState } from './errors.ts'
+import { toParameter } from './parameters.ts'
 import { createTeller } from './teller.ts'
 import type { PgModule, PostgresClient, PostgresPool, PostgresQuery, PostgresResult } from './dependencies.ts'
 
@@ -270,11 +271,6 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
       pool.removeListener('connect', onConnect)
     }
   }
-}
-
-/** A list of numbers is made the text that PostgreSQL reads: `pg` would look at each of them, and put the text together piece by piece. */
-function toParameter (value: unknown): unknown {
-  return Array.isArray(value) && value.every((entry) => typeof entry === 'number') ? `{${value.join()}}` : value
 }
 
 /** Statements that are asked for at once, for a client that sends none before the one before is answered. After one that fails, so do all. */

@@ -23,8 +23,8 @@ export interface QueueLimit {
 
 /** So long at least a count is good for. */
 const minTrustMs = 1_000
-/** And so many times as long as it took, so that a count of less than half a second takes a twentieth of the time. */
-const trustTimes = 20
+/** And so many times as long as it took, so that one of less than a tenth of a second takes a hundredth of the time. */
+const trustTimes = 100
 /** But no longer than this: others submit too, and what took long may have been the wait for a connection. */
 const maxTrustMs = 10_000
 
