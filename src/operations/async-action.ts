@@ -13,7 +13,7 @@ import { addStatusMonitor } from './status-monitor.ts'
  * that its prefix, hooks and error handler apply.
  */
 export function addAsyncAction (instance: FastifyInstance, path: string, options: JobOperationOptions, handler: RunnableOperation['handler'], parts: OperationParts): void {
-  const { ids, tokens, jobs, clock, baseUrls } = parts
+  const { tokens, jobs, clock, baseUrls } = parts
   const { operationId, settings, monitorHooks, recorder, route } = declareJobOperation(instance, path, options, handler, parts)
   const { schema, result } = options
   parts.describe(operationId, { kind: 'asyncAction', result })
@@ -33,14 +33,13 @@ export function addAsyncAction (instance: FastifyInstance, path: string, options
     if (request.validationError !== undefined) throw request.validationError
     const owner = await recorder.ownerOf(request)
     const { text, fingerprinted } = await recorder.record(request)
-    const { job, repeated } = await jobs.accept({
+    const { job, id, repeated } = await jobs.accept({
       operation: operationId,
       owner,
       input: text,
       createdAt: clock.now(),
       idempotency: idempotencyOf(request.headers, operationId, owner, fingerprinted)
     })
-    const id = ids.encode(job)
     request.log.debug({ jobId: id, operationId, repeated }, 'job accepted')
     const waitSeconds = repeated ? 0 : preferredWaitSeconds(request.headers.prefer, settings.waitSeconds)
     if (waitSeconds > 0) {

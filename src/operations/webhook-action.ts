@@ -32,7 +32,7 @@ export function addWebhookAction (instance: FastifyInstance, path: string, optio
 
     async accept ({ input, ...call }) {
       const { owner, createdAt, urlDigest } = call
-      const { job, repeated } = await jobs.accept({
+      const { id, repeated } = await jobs.accept({
         operation: operationId,
         owner,
         input,
@@ -41,7 +41,6 @@ export function addWebhookAction (instance: FastifyInstance, path: string, optio
         idempotency: { key: digestOf(JSON.stringify([operationId, owner, urlDigest])), fingerprint: '' },
         subscription: { ...call, topic: null, input: '{}' }
       })
-      const id = ids.encode(job)
       return { id, news: { jobId: id, repeated, msg: 'job accepted, its end will be called back' } }
     },
 

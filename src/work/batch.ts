@@ -13,11 +13,8 @@ export interface BatchOptions {
   maxItems?: number | undefined
   /** @default 2 */
   maxRuns?: number | undefined
-  /**
-   * How many turns go together. Two halve the commits of a busy process, since an answer brings the next request, and an
-   * idle one is through with them at once. @default 1
-   */
-  turns?: number | undefined
+  /** How many turns go together. @default 1 */
+  turns?: (() => number) | undefined
   /** Instead, where nobody waits for the result: fewer than this wait for more as long as more come. */
   enough?: (() => number) | undefined
 }
@@ -38,7 +35,7 @@ const maxTurns = 100
  * @param run Gives one result for each item, in order. When it rejects, so do all; with a StoreUnavailableError, so do
  * those who have waited since before it began: where each batch ends with a timeout, nobody waits for more than two.
  */
-export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, { maxItems = 500, maxRuns = 2, turns = 1, enough }: BatchOptions = {}): (item: Item) => Promise<Result> {
+export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Result[]>, { maxItems = 500, maxRuns = 2, turns = () => 1, enough }: BatchOptions = {}): (item: Item) => Promise<Result> {
   const waiting: Waiting<Item, Result>[] = []
   let asked = 0
   let runs = 0
@@ -47,7 +44,7 @@ export function createBatcher<Item, Result> (run: (items: Item[]) => Promise<Res
   function flushSoon (): void {
     if (isDue || runs >= maxRuns || waiting.length === 0) return
     isDue = true
-    if (enough === undefined) setImmediate(flushAfter, turns)
+    if (enough === undefined) setImmediate(flushAfter, turns())
     else setImmediate(gather, waiting.length, 0, 0)
   }
 

@@ -5,7 +5,7 @@ import { createBatcher } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { JobRunner } from './job-runner.ts'
 import type { Logger } from './log.ts'
-import type { Failure, JobEnd, JobRecord, JobStatus, NewJob, Store } from './store.ts'
+import type { Failure, JobEnd, JobRecord, JobStatus, NewJob, Store, SubmitOutcome } from './store.ts'
 
 /** A job as the programmatic face shows it. Times are epoch milliseconds. */
 export interface JobView {
@@ -60,7 +60,7 @@ export interface Jobs {
 /** What the routes need beyond that. */
 export interface JobService extends Jobs {
   /** @throws {IdempotencyKeyReusedError} @throws {QueueFullError} @throws {StoreUnavailableError} */
-  accept (job: NewJob): Promise<{ job: JobRecord, repeated: boolean }>
+  accept (job: NewJob): Promise<{ job: JobRecord, id: string, repeated: boolean }>
   find (number: number): Promise<JobRecord | undefined>
   /** The job once it ended, or as it is after `ms`. Never rejects: the job is accepted, whatever happens to the store. */
   waitForEnd (job: JobRecord, ms: number): Promise<JobRecord>
@@ -91,14 +91,33 @@ export interface JobServiceParts {
   onOwed?: () => void
 }
 
+/** With the id of the job, where there is one. */
+type Named<Outcome> = Outcome extends { job: JobRecord } ? Outcome & { id: string } : Outcome
+
 /** How often a wait looks for an end that another process wrote. */
 const waitPollMs = 500
 
 export function createJobService ({ store, clock, log, ids, operations, maxQueued, defaults, runner, onOwed }: JobServiceParts): JobService {
-  const submit = createBatcher((jobs: NewJob[]) => (runner() ?? store).submit(jobs, { maxQueued }), { maxRuns: 3, turns: 2 })
+  const submit = createBatcher(submitAll, { maxRuns: 3, turns: turnsOfCommit })
   const find = createBatcher((numbers: number[]) => store.get(numbers))
   const waits = new Map<number, Set<() => void>>()
   const stop = new AbortController()
+
+  /**
+   * Two turns halve the commits of a busy process, since an answer brings the next request, and an idle one is through with
+   * them at once. One that accepts alone, beside a server that commits, is better off with a group on its way while it
+   * makes the next.
+   */
+  function turnsOfCommit (): number {
+    return runner() === undefined && store.commitsAside === true ? 1 : 2
+  }
+
+  /** With their ids: one call of the cipher is most of what an id costs. */
+  async function submitAll (jobs: NewJob[]): Promise<Named<SubmitOutcome>[]> {
+    const outcomes = await (runner() ?? store).submit(jobs, { maxQueued })
+    const named = ids.encodeAll(outcomes.flatMap((outcome) => 'job' in outcome ? [outcome.job] : [])).values()
+    return outcomes.map((outcome) => 'job' in outcome ? { ...outcome, id: named.next().value! } : outcome)
+  }
 
   function onEnd (number: number): void {
     for (const wake of waits.get(number) ?? []) wake()
@@ -179,7 +198,7 @@ export function createJobService ({ store, clock, log, ids, operations, maxQueue
       const answer = await submit(job)
       if (answer.outcome === 'conflict') throw new IdempotencyKeyReusedError()
       if (answer.outcome === 'full') throw new QueueFullError()
-      return { job: answer.job, repeated: answer.outcome === 'repeated' }
+      return { job: answer.job, id: answer.id, repeated: answer.outcome === 'repeated' }
     },
 
     async waitForEnd (job, ms) {

@@ -174,6 +174,8 @@ export interface Store {
   open (host: StoreHost): Promise<StoreIdentity>
   /** Lets everything go. Leases still held are given up as if their worker had died. Twice is fine. */
   close (): Promise<void>
+  /** Commits are made outside this process, so that it goes on meanwhile. */
+  readonly commitsAside?: boolean
 
   /**
    * Accepts all jobs in one commit, `queued` and due at once. Outcomes stand in the order of the jobs; repeats

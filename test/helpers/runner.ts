@@ -103,8 +103,8 @@ export async function createWorker (t: Test, operations: Record<string, TestOper
     close,
     async accept (operation, input = null) {
       const text = JSON.stringify({ input, params: {}, query: {}, tracking: {} })
-      const { job } = await jobs.accept({ operation, owner: 'default', input: text, createdAt: clock.now() })
-      return ids.encode(job)
+      const { id } = await jobs.accept({ operation, owner: 'default', input: text, createdAt: clock.now() })
+      return id
     },
     async get (id) {
       const job = await jobs.get(id)

@@ -46,7 +46,7 @@ test('of two turns what is asked in the one and in the next goes together, and n
   const ask = createBatcher(async (items: number[]) => {
     batches.push(items)
     return items
-  }, { turns: 2 })
+  }, { turns: () => 2 })
   const answers = [ask(1)]
   await turn()
   answers.push(ask(2))

@@ -133,6 +133,7 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
   }
 
   return {
+    commitsAside: true,
     open,
 
     async close () {
