@@ -168,15 +168,18 @@ export interface StoreIdentity {
 
 export interface Store {
   /**
+   * Commits are made outside this process, which goes on meanwhile. One that runs no jobs then commits the starts of each
+   * turn of its event loop by themselves, rather than those of two together. @default false
+   */
+  readonly commitsAside?: boolean
+
+  /**
    * Opens the store, creating or migrating what it needs, safely also when several processes do so at once. Jobs whose
    * worker is provably gone are due again when it resolves.
    */
   open (host: StoreHost): Promise<StoreIdentity>
   /** Lets everything go. Leases still held are given up as if their worker had died. Twice is fine. */
   close (): Promise<void>
-  /** Commits are made outside this process, so that it goes on meanwhile. */
-  readonly commitsAside?: boolean
-
   /**
    * Accepts all jobs in one commit, `queued` and due at once. Outcomes stand in the order of the jobs; repeats
    * are recognised within the call too, and are answered even when the queue is full. `maxQueued` may be overrun

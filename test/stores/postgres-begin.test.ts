@@ -62,6 +62,16 @@ test('a job that began as it was accepted goes the way of every other afterwards
   t.same((await next.claim({ ...bake, now: start + 2000 })).jobs.map(({ number, due, crashes }) => [number, due, crashes]), [[2, 'run', 0], [3, 'run', 0], [4, 'deadline', 0], [5, 'run', 1]])
 })
 
+test('jobs that begin at once take no place in the queue from those that come at the same time', async (t) => {
+  const { open } = await createReplicas(t)
+  const { store } = await open()
+  const begin = { ...bake, operations: [{ operation: 'Bake', limit: 50 }], limit: 50 }
+  const submitOf = (count: number): ReturnType<Store['submit']> => store.submit(Array.from({ length: count }, () => newJob), { maxQueued: 10, begin })
+  const [ten, eleven] = await Promise.all([submitOf(10), submitOf(11)])
+  t.equal(ten.filter(({ outcome }) => outcome === 'accepted').length, 10)
+  t.equal(eleven.filter(({ outcome }) => outcome === 'accepted').length, 10, 'as many as there may be, since all might have been queued')
+})
+
 test('the input of a job that succeeded or was canceled is forgotten, that of every other one is kept', async (t) => {
   const { server, schema, open } = await createReplicas(t)
   const { store } = await open()

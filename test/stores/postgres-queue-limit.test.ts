@@ -1,4 +1,4 @@
-import { test } from 'tap'
+import { test, type Test } from 'tap'
 import { createManualClock } from '../../src/testing/manual-clock.ts'
 import type { Statements } from '../../src/stores/postgres/connection.ts'
 import { createQueueLimit } from '../../src/stores/postgres/queue-limit.ts'
@@ -29,11 +29,13 @@ const isSettled = async (promise: Promise<unknown>): Promise<boolean> =>
   await Promise.race([promise.then(() => true), new Promise<false>((resolve) => { setImmediate(resolve, false) })])
 
 test('submits that come while the queue is counted share the count, and have no place twice', async (t) => {
-  const { counts, reserve } = createCounting()
-  const places = [reserve(10, 8), reserve(10, 8)]
+  const { counts, limit, reserve } = createCounting()
+  const [first, second] = [reserve(10, 8), reserve(10, 8)]
   t.equal(counts.length, 1)
   counts[0]!.open(4)
-  t.same(await Promise.all(places), [6, 0])
+  t.equal(await first, 6)
+  limit.free(6, 6)
+  t.equal(await second, 0)
 })
 
 test('where only the places of others are in the way, a submit waits for what becomes of them', async (t) => {
@@ -50,6 +52,96 @@ test('where only the places of others are in the way, a submit waits for what be
   t.notOk(await isSettled(third))
   limit.free(6, 6)
   t.equal(await third, 3, 'there is not room for all of them any more')
+})
+
+test('one that wants more than there ever is waits, too: those before it may leave it something', async (t) => {
+  const { counts, limit, reserve } = createCounting()
+  const first = reserve(10, 10)
+  counts[0]!.open(0)
+  t.equal(await first, 10)
+  const second = reserve(10, 11)
+  t.notOk(await isSettled(second))
+  limit.free(10, 2)
+  t.equal(await second, 8)
+})
+
+test('whoever waits for the places of others has them before those who come later, however few these want', async (t) => {
+  const { counts, limit, reserve } = createCounting()
+  const first = reserve(10, 5)
+  counts[0]!.open(0)
+  t.equal(await first, 5)
+  const large = reserve(10, 10)
+  const small = reserve(10, 5)
+  t.notOk(await isSettled(small), 'though there is room for it')
+  limit.free(5, 0)
+  t.equal(await large, 10)
+  t.notOk(await isSettled(small))
+  limit.free(10, 0)
+  t.equal(await small, 5)
+})
+
+test('jobs that we claimed leave room, without a count', async (t) => {
+  const { counts, limit, submit } = createCounting()
+  const first = submit(10, 8)
+  counts[0]!.open(2)
+  t.equal(await first, 8)
+  limit.leaving()(3)
+  t.equal(await submit(10, 3), 3)
+  t.equal(counts.length, 1)
+})
+
+test('more cannot leave than were known: others were queued meanwhile', async (t) => {
+  const { counts, limit, submit } = createCounting()
+  const first = submit(10, 1)
+  counts[0]!.open(2)
+  await first
+  limit.leaving()(5)
+  t.equal(await submit(10, 11), 10)
+})
+
+for (const [when, leave] of [
+  ['began', async (t, { limit, counts, clock, reserve }) => {
+    await clock.advance(1000)
+    const counted = reserve(10, 6)
+    const left = limit.leaving()
+    counts[1]!.open(8)
+    t.equal(await counted, 2)
+    left(4)
+  }],
+  ['ended', async (t, { limit, counts, clock, reserve }) => {
+    const left = limit.leaving()
+    await clock.advance(1000)
+    const counted = reserve(10, 6)
+    left(4)
+    counts[1]!.open(8)
+    t.equal(await counted, 2)
+  }]
+] as [string, (t: Test, counting: ReturnType<typeof createCounting>) => Promise<void>][]) {
+  test(`jobs that left while a count ${when} may have been gone for it already: a full queue is counted anew`, async (t) => {
+    const counting = createCounting()
+    const { limit, counts, submit } = counting
+    const first = submit(10, 1)
+    counts[0]!.open(7)
+    await first
+    await leave(t, counting)
+    limit.free(2, 2)
+    const next = submit(10, 1)
+    t.equal(counts.length, 3)
+    counts[2]!.open(9)
+    t.equal(await next, 1)
+  })
+}
+
+test('of a queue that is longer than the limit nobody knows how long it is: what leaves it leaves no room', async (t) => {
+  const { counts, limit, submit } = createCounting()
+  const first = submit(10, 1)
+  counts[0]!.open(10)
+  t.equal(await first, 0)
+  limit.leaving()(5)
+  const second = submit(10, 1)
+  t.equal(counts.length, 2)
+  counts[1]!.open(10)
+  t.equal(await second, 0)
 })
 
 test('jobs that come back to the queue count, and perhaps twice', async (t) => {
@@ -138,6 +230,22 @@ test('a count that took long is good for a hundred times as long, ten seconds at
   await clock.advance(1)
   await submit(1_000_000, 1)
   t.equal(counts.length, 3)
+})
+
+test('where less than half of it is free a count is good for twenty times as long: others fill the rest sooner', async (t) => {
+  const { clock, counts, submit } = createCounting()
+  const first = submit(1_000_000, 1)
+  await clock.advance(100)
+  counts[0]!.open(500_000)
+  await first
+  await clock.advance(1999)
+  await submit(1_000_000, 1)
+  t.equal(counts.length, 1)
+  await clock.advance(1)
+  const second = submit(1_000_000, 1)
+  t.equal(counts.length, 2)
+  counts[1]!.open(500_000)
+  t.equal(await second, 1)
 })
 
 test('that the queue is full is believed for a second, however long the count took', async (t) => {

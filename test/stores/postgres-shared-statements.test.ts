@@ -76,7 +76,7 @@ test('fifty starts of one moment cost a handful of statements, and fifty polls o
   const starts = await during(() => Promise.all(many.map(() => post(app, '/cakes'))))
   t.same(statusesOf(starts.result), new Set([202]))
   t.equal(sum(starts.having('.jobs (').map(sizeOf)), 50)
-  // Twice: some may come a turn later, and two batches are under way at a time.
+  // Twice: some may come a turn later, and several batches are under way at a time.
   t.ok(starts.asked.length <= 2 * one.asked.length, `${starts.asked.length} statements, and ${one.asked.length} for a single start`)
 
   const polls = await during(() => Promise.all(starts.result.map(({ headers }) => app.inject(pathOf(headers.location)))))

@@ -1,5 +1,6 @@
 import { test, type Test } from 'tap'
 import { createIdCodec } from '../../src/protocol/token.ts'
+import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { createManualClock } from '../../src/testing/index.ts'
 import { createJobService, type JobService } from '../../src/work/jobs.ts'
@@ -63,6 +64,11 @@ for (const [runs, commitsAside, commits, what] of [
     t.same(accepting.commits, commits)
   })
 }
+
+test('of our stores the one on PostgreSQL commits elsewhere', async (t) => {
+  t.equal(postgresStore({ connectionString: 'postgres://localhost/none' }).commitsAside, true)
+  t.notOk(sqliteStore({ file: ':memory:' }).commitsAside)
+})
 
 test('each of those that share a commit has the id of its own job, whatever became of the others', async (t) => {
   const { jobs, ids, commits } = await createAccepting(t, false, false)

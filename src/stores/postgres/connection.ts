@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../errors.ts'
 import { explain, isLost, sqlState } from './errors.ts'
-import { toParameter } from './parameters.ts'
+import { encodeParameter } from './parameters.ts'
 import { createTeller } from './teller.ts'
 import type { PgModule, PostgresClient, PostgresPool, PostgresQuery, PostgresResult } from './dependencies.ts'
 
@@ -97,7 +97,7 @@ export function createConnection ({ pg, pool, owned, schema, notify, timeoutMs, 
     return known
   }
 
-  const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values: values.map(toParameter), types })
+  const ours = (text: string, values: unknown[]): PostgresQuery => ({ text: textOf(text), values: values.map(encodeParameter), types })
 
   /** By its text: others may prepare theirs on the same connection. */
   function named (query: PostgresQuery): PostgresQuery {

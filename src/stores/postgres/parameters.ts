@@ -8,9 +8,10 @@ const isNull = -1
 /**
  * A list as PostgreSQL takes it with the least work. `pg` would look at each entry and put one text together piece by
  * piece, with a backslash before each quote of a JSON text, which the server takes out again byte by byte. Others are left
- * to `pg`.
+ * to `pg`. The type of a parameter that has a list of texts must be `text[]`: PostgreSQL refuses it for any other, where
+ * it would read the entries of what `pg` sends.
  */
-export function toParameter (value: unknown): unknown {
+export function encodeParameter (value: unknown): unknown {
   if (!Array.isArray(value)) return value
   if (value.every((entry) => typeof entry === 'number')) return `{${value.join()}}`
   return isTexts(value) ? textArray(value) : value
@@ -22,8 +23,8 @@ function isTexts (values: unknown[]): values is (string | null)[] {
 }
 
 /**
- * The binary form, which a Buffer is sent as: numbers of dimensions, whether there are nulls, type, entries, and the first
- * index; then each entry behind its length (array_recv in PostgreSQL's arrayfuncs.c).
+ * The binary form, which a Buffer is sent as: number of dimensions, whether there are nulls, type, number of entries, and the
+ * first index; then each entry behind its length (array_recv in PostgreSQL's arrayfuncs.c).
  */
 function textArray (values: (string | null)[]): Buffer {
   const size = values.reduce((size, text) => size + sizeOfLength + (text === null ? 0 : Buffer.byteLength(text)), sizeOfHead)

@@ -4,42 +4,62 @@ import { countQueued } from './submit.ts'
 
 /**
  * How many more jobs may be queued. To count them takes a tenth of a second where there are some hundred thousand, so the
- * number is kept up to date by our own submits for a while; the limit may be overrun by what other replicas accept in
- * that time.
+ * number is kept up to date by our own submits and claims for a while; the limit may be overrun by what other replicas
+ * accept in that time.
  */
 export interface QueueLimit {
   /**
-   * Resolves to how many of `wanted` may be queued. They have their places until `free`. Where there would be room for all
-   * of them but for the places of others, it waits for what becomes of those.
+   * Resolves to how many of `wanted` may be queued. They have their places until `free`. Where there would be room for more
+   * of them but for the places of others, it waits for what becomes of those; first come, first served.
    */
   reserve (reads: Statements, clock: Clock, maxQueued: number, wanted: number): Promise<number>
   /** Of those that had places, so many were queued, or may have been. */
   free (reserved: number, queued: number): void
   /** So many jobs at most came back to the queue. */
   add (count: number): void
+  /** To be called before jobs leave the queue, and what it returns afterwards, with how many did. */
+  leaving (): (count: number) => void
   /** Jobs have left the queue, or may have. */
   forget (): void
 }
 
-/** So long at least a count is good for. */
+/** For so long at least a count is good. */
 const minTrustMs = 1_000
-/** And so many times as long as it took, so that one of less than a tenth of a second takes a hundredth of the time. */
-const trustTimes = 100
-/** But no longer than this: others submit too, and what took long may have been the wait for a connection. */
+/** And for no longer than this: others submit too, and what took long may have been the wait for a connection. */
 const maxTrustMs = 10_000
+/** In between for so many times as long as it took, so that to count takes a hundredth of the time. */
+const trustTimes = 100
+/** The same where less than half of the queue is free, and others may fill it sooner. */
+const narrowTrustTimes = 20
+
+interface Known {
+  count: number
+  /** There may be more: they were not counted any further. */
+  isLeast: boolean
+  at: number
+  tookMs: number
+}
+
+interface Waiting {
+  maxQueued: number
+  wanted: number
+  resolve: (places: number) => void
+}
 
 export function createQueueLimit (): QueueLimit {
-  let known: { count: number, at: number, trustMs: number } | undefined
+  let known: Known | undefined
   /** `known` may be too high: some have left the queue since it was counted, were counted twice, or were never queued. */
   let stale = false
   /** Submits that come meanwhile share it. */
   let counting: Promise<void> | undefined
+  /** How often it was counted. */
+  let counts = 0
   /** Places of submits that are under way. */
   let reserved = 0
   /** Ours that were queued while it was counted. */
   let added = 0
   /** Submits that wait for the places of others. */
-  const waiting: (() => void)[] = []
+  const waiting: Waiting[] = []
 
   async function count (reads: Statements, clock: Clock, maxQueued: number): Promise<void> {
     const began = clock.monotonic()
@@ -50,12 +70,13 @@ export function createQueueLimit (): QueueLimit {
       const at = clock.monotonic()
       // The count may have missed these, or hold them already.
       if (added + reserved > 0) stale = true
-      known = { count: counted + added, at, trustMs: Math.min(Math.max((at - began) * trustTimes, minTrustMs), maxTrustMs) }
+      known = { count: counted + added, isLeast: counted >= maxQueued, at, tookMs: at - began }
     } catch (error) {
       // Whoever submits next waits for a count, and is told why that fails.
       if (known !== undefined) known.at = -Infinity
       throw error
     } finally {
+      counts++
       counting = undefined
     }
   }
@@ -74,10 +95,12 @@ export function createQueueLimit (): QueueLimit {
       return counting
     }
     if (known !== undefined) {
-      const age = clock.monotonic() - known.at
-      if (age < known.trustMs && !(isFull() && (stale || age >= minTrustMs))) return
       // Others are taken not to fill the other half in a moment.
-      if (age < known.trustMs + minTrustMs && roomIn(maxQueued) - wanted >= maxQueued / 2) {
+      const isRoomy = roomIn(maxQueued) - wanted >= maxQueued / 2
+      const trustMs = Math.min(Math.max(known.tookMs * (isRoomy ? trustTimes : narrowTrustTimes), minTrustMs), maxTrustMs)
+      const age = clock.monotonic() - known.at
+      if (age < trustMs && !(isFull() && (stale || age >= minTrustMs))) return
+      if (isRoomy && age < trustMs + minTrustMs) {
         counted().catch(() => {})
         return
       }
@@ -88,23 +111,41 @@ export function createQueueLimit (): QueueLimit {
     if (shared !== undefined && isFull() && stale) await counted()
   }
 
+  const isDecided = ({ maxQueued, wanted }: Omit<Waiting, 'resolve'>): boolean => reserved === 0 || roomIn(maxQueued) >= wanted
+
+  function take ({ maxQueued, wanted }: Omit<Waiting, 'resolve'>): number {
+    const places = Math.max(Math.min(roomIn(maxQueued), wanted), 0)
+    reserved += places
+    return places
+  }
+
   return {
     async reserve (reads, clock, maxQueued, wanted) {
       await look(reads, clock, maxQueued, wanted)
-      while (roomIn(maxQueued) < wanted && roomIn(maxQueued) + reserved >= wanted) await new Promise<void>((resolve) => { waiting.push(resolve) })
-      const places = Math.max(Math.min(roomIn(maxQueued), wanted), 0)
-      reserved += places
-      return places
+      // Not before those who wait already: many small ones would hold up a large one for ever.
+      if (waiting.length === 0 && isDecided({ maxQueued, wanted })) return take({ maxQueued, wanted })
+      return await new Promise((resolve) => { waiting.push({ maxQueued, wanted, resolve }) })
     },
     free (places, queued) {
       reserved -= places
       put(queued)
-      for (const goOn of waiting.splice(0)) goOn()
+      while (waiting.length > 0 && isDecided(waiting[0]!)) {
+        const { resolve, ...first } = waiting.shift()!
+        resolve(take(first))
+      }
     },
     add (count) {
       put(count)
       // They may have been in it all the time.
       if (count > 0) stale = true
+    },
+    leaving () {
+      const before = counts
+      return (count) => {
+        // A count that went on meanwhile may have seen them gone: too high is counted anew, too low would overrun.
+        if (known === undefined || known.isLeast || counting !== undefined || counts !== before) stale = true
+        else known.count = Math.max(known.count - count, 0)
+      }
     },
     forget () { stale = true }
   }

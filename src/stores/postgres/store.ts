@@ -177,8 +177,9 @@ export function createPostgresStore (settings: PostgresSettings, worker: string,
       }
       return await heldJobs.claim(free, async () => {
         const claimAmong = async (names: string[]): Promise<ClaimedJob[]> => {
+          const leave = queueLimit.leaving()
           const jobs = await write((transaction) => claimJobs(transaction, request, names, worker, settings.concurrency))
-          queueLimit.forget()
+          leave(jobs.filter(({ due }) => due === 'run').length)
           isBehind = jobs.length > 0 && jobs.length === request.limit
           return jobs
         }
