@@ -12,15 +12,24 @@ export const median = (values: number[]): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** A, B, A, B: whatever else the machine does meets all of them. The first of several rounds warms up, and does not count. */
-export async function interleave<Name extends string> (rounds: number, measures: Record<Name, () => Promise<number>>, onRound: (text: string) => void): Promise<Record<Name, number[]>> {
+/** After so many, V8 has compiled what a server does: it is twice as fast then as in the first of them. */
+const warmUpRounds = 4
+/** Where each round has processes of its own: for the disk and the files that they read. */
+export const newProcessWarmUps = 1
+
+/**
+ * A, B, A, B: whatever else the machine does meets all of them.
+ *
+ * @param warmUps How many rounds go before, and do not count. None before a single one, which measures nothing.
+ */
+export async function interleave<Name extends string> (rounds: number, measures: Record<Name, () => Promise<number>>, onRound: (text: string) => void, warmUps = warmUpRounds): Promise<Record<Name, number[]>> {
   const names = Object.keys(measures) as Name[]
   const values = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>
-  for (let round = rounds === 1 ? 1 : 0; round <= rounds; round++) {
+  for (let round = rounds === 1 ? 1 : 1 - warmUps; round <= rounds; round++) {
     for (const name of names) {
       const value = await measures[name]()
       if (round > 0) values[name].push(value)
-      onRound(`${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}: ${name} ${Math.round(value)}`)
+      onRound(`${round < 1 ? 'warm-up' : `round ${round} of ${rounds}`}: ${name} ${Math.round(value)}`)
     }
   }
   return values

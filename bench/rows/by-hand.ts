@@ -1,4 +1,4 @@
-import { accept, compare, interleave, poll, startOrders } from '../measure.ts'
+import { accept, compare, interleave, newProcessWarmUps, poll, startOrders } from '../measure.ts'
 import { lineOf, type Bench, type Line, type Row } from '../row.ts'
 import { startSubject, type Subject } from '../subjects/subject.ts'
 import { concurrency, startCallbacks } from './callbacks.ts'
@@ -116,7 +116,7 @@ async function drainByHand (bench: Bench): Promise<Line[]> {
   const { ours, 'pg-boss': peer } = await drainOf(bench, count)
   const { url, newSchema, analyze } = await bench.postgres()
   const hand = async (): Promise<number> => await prepareAndDrain(await startSubject('by-hand.ts', { url, schema: newSchema() }), count, analyze)
-  return linesOf({ measured: `drain of ${count} jobs, PostgreSQL`, beside: 'pg-boss work, 2 x 500', unit: 'jobs/s', target: 0.8 }, await interleave(Math.min(bench.rounds, 3), { ours, hand, peer }, bench.progress))
+  return linesOf({ measured: `drain of ${count} jobs, PostgreSQL`, beside: 'pg-boss work, 2 x 500', unit: 'jobs/s', target: 0.8 }, await interleave(Math.min(bench.rounds, 3), { ours, hand, peer }, bench.progress, newProcessWarmUps))
 }
 
 async function callbacksByHand (bench: Bench): Promise<Line[]> {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { compare, interleave, median } from '../measure.ts'
+import { compare, interleave, median, newProcessWarmUps } from '../measure.ts'
 import type { Row } from '../row.ts'
 
 const run = promisify(execFile)
@@ -37,7 +37,7 @@ export const start: Row = {
       bare: () => timed(bare),
       '4 bare routes': () => timed(bareFour),
       import: () => timed('import \'fastify\'; import \'typebox\'; import \'typebox/value\'; const began = performance.now(); await import(\'fastify-logic-apps\'); console.log(performance.now() - began)')
-    }, progress)
+    }, progress, newProcessWarmUps)
     const lines = (['plain routes', 'async actions', '4 bare routes'] as const).map((name) => {
       const isFloor = name === '4 bare routes'
       const { ours, theirs, ratio, low, high } = compare(values[name], values.bare)

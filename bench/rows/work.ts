@@ -1,4 +1,4 @@
-import { compare, interleave, work } from '../measure.ts'
+import { compare, interleave, newProcessWarmUps, work } from '../measure.ts'
 import { lineOf, type Bench, type Line, type Row } from '../row.ts'
 import { startSubject, type Drained, type Subject } from '../subjects/subject.ts'
 
@@ -80,7 +80,7 @@ export const drain: Row = {
   async run (bench) {
     const count = bench.sized(24_000, 4000)
     // Each round makes a backlog first, which takes longer than to drain it.
-    const values = await interleave(Math.min(bench.rounds, 3), await drainOf(bench, count), bench.progress)
+    const values = await interleave(Math.min(bench.rounds, 3), await drainOf(bench, count), bench.progress, newProcessWarmUps)
     return [lineOf('5b', `drain of ${count} jobs, PostgreSQL`, 'pg-boss work, 2 x 500', 'jobs/s', compare(values.ours, values['pg-boss']), 0.8)]
   }
 }
