@@ -180,6 +180,7 @@ export interface Store {
   open (host: StoreHost): Promise<StoreIdentity>
   /** Lets everything go. Leases still held are given up as if their worker had died. Twice is fine. */
   close (): Promise<void>
+
   /**
    * Accepts all jobs in one commit, `queued` and due at once. Outcomes stand in the order of the jobs; repeats
    * are recognised within the call too, and are answered even when the queue is full. `maxQueued` may be overrun

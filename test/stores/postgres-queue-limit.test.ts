@@ -80,6 +80,61 @@ test('whoever waits for the places of others has them before those who come late
   t.equal(await small, 5)
 })
 
+test('nobody waits for the places of others where the queue is full without them', async (t) => {
+  const { clock, counts, limit, reserve } = createCounting()
+  const first = reserve(10, 1)
+  counts[0]!.open(5)
+  await first
+  await clock.advance(1000)
+  const [large, small] = [reserve(10, 9), reserve(10, 1)]
+  counts[1]!.open(10)
+  // Some may have been counted twice, so that each is counted again for.
+  await clock.advance(0)
+  counts[2]!.open(10)
+  t.same(await Promise.all([large, small]), [0, 0])
+  limit.free(1, 1)
+})
+
+test('whoever waited is not refused by what was known before', async (t) => {
+  const { clock, counts, limit, reserve } = createCounting()
+  const first = reserve(10, 10)
+  counts[0]!.open(0)
+  t.equal(await first, 10)
+  const second = reserve(10, 10)
+  await clock.advance(0)
+  // It failed, and may have been committed all the same.
+  limit.forget()
+  limit.free(10, 10)
+  await clock.advance(0)
+  t.equal(counts.length, 2)
+  counts[1]!.open(0)
+  t.equal(await second, 10)
+})
+
+test('whoever waits takes the room of jobs that leave', async (t) => {
+  const { counts, limit, reserve } = createCounting()
+  const first = reserve(10, 5)
+  counts[0]!.open(5)
+  t.equal(await first, 5)
+  const second = reserve(10, 4)
+  t.notOk(await isSettled(second))
+  limit.leaving()(4)
+  t.equal(await second, 4)
+})
+
+test('jobs that leave before they are known to have been queued make the count doubtful', async (t) => {
+  const { counts, limit, reserve, submit } = createCounting()
+  const first = reserve(10, 10)
+  counts[0]!.open(0)
+  await first
+  limit.leaving()(10)
+  limit.free(10, 10)
+  const second = submit(10, 5)
+  t.equal(counts.length, 2)
+  counts[1]!.open(0)
+  t.equal(await second, 5)
+})
+
 test('jobs that we claimed leave room, without a count', async (t) => {
   const { counts, limit, submit } = createCounting()
   const first = submit(10, 8)
@@ -96,7 +151,12 @@ test('more cannot leave than were known: others were queued meanwhile', async (t
   counts[0]!.open(2)
   await first
   limit.leaving()(5)
-  t.equal(await submit(10, 11), 10)
+  t.equal(await submit(10, 10), 10)
+  t.equal(counts.length, 1)
+  const last = submit(10, 1)
+  t.equal(counts.length, 2, 'and there is none left that is believed')
+  counts[1]!.open(10)
+  t.equal(await last, 0)
 })
 
 for (const [when, leave] of [

@@ -23,11 +23,11 @@ export interface QueueLimit {
   forget (): void
 }
 
-/** For so long at least a count is good. */
+/** For so long at least it is believed that there is room, and at most that there is none. */
 const minTrustMs = 1_000
-/** And for no longer than this: others submit too, and what took long may have been the wait for a connection. */
+/** A count is good for no longer than this: others submit too, and what took long may have been the wait for a connection. */
 const maxTrustMs = 10_000
-/** In between for so many times as long as it took, so that to count takes a hundredth of the time. */
+/** In between for so many times as long as it took, so that one of less than a tenth of a second takes a hundredth of the time. */
 const trustTimes = 100
 /** The same where less than half of the queue is free, and others may fill it sooner. */
 const narrowTrustTimes = 20
@@ -38,12 +38,6 @@ interface Known {
   isLeast: boolean
   at: number
   tookMs: number
-}
-
-interface Waiting {
-  maxQueued: number
-  wanted: number
-  resolve: (places: number) => void
 }
 
 export function createQueueLimit (): QueueLimit {
@@ -58,8 +52,11 @@ export function createQueueLimit (): QueueLimit {
   let reserved = 0
   /** Ours that were queued while it was counted. */
   let added = 0
-  /** Submits that wait for the places of others. */
-  const waiting: Waiting[] = []
+  /** Submits that wait for the places of others, or behind one that does. */
+  let inLine = 0
+  let lastInLine: Promise<unknown> = Promise.resolve()
+  /** The first of them looks again. */
+  let onChange = (): void => {}
 
   async function count (reads: Statements, clock: Clock, maxQueued: number): Promise<void> {
     const began = clock.monotonic()
@@ -71,6 +68,7 @@ export function createQueueLimit (): QueueLimit {
       // The count may have missed these, or hold them already.
       if (added + reserved > 0) stale = true
       known = { count: counted + added, isLeast: counted >= maxQueued, at, tookMs: at - began }
+      onChange()
     } catch (error) {
       // Whoever submits next waits for a count, and is told why that fails.
       if (known !== undefined) known.at = -Infinity
@@ -111,9 +109,10 @@ export function createQueueLimit (): QueueLimit {
     if (shared !== undefined && isFull() && stale) await counted()
   }
 
-  const isDecided = ({ maxQueued, wanted }: Omit<Waiting, 'resolve'>): boolean => reserved === 0 || roomIn(maxQueued) >= wanted
+  /** Nothing that becomes of the places of others gives it more. */
+  const isDecided = (maxQueued: number, wanted: number): boolean => reserved === 0 || roomIn(maxQueued) >= wanted || roomIn(maxQueued) + reserved <= 0
 
-  function take ({ maxQueued, wanted }: Omit<Waiting, 'resolve'>): number {
+  function take (maxQueued: number, wanted: number): number {
     const places = Math.max(Math.min(roomIn(maxQueued), wanted), 0)
     reserved += places
     return places
@@ -122,17 +121,24 @@ export function createQueueLimit (): QueueLimit {
   return {
     async reserve (reads, clock, maxQueued, wanted) {
       await look(reads, clock, maxQueued, wanted)
-      // Not before those who wait already: many small ones would hold up a large one for ever.
-      if (waiting.length === 0 && isDecided({ maxQueued, wanted })) return take({ maxQueued, wanted })
-      return await new Promise((resolve) => { waiting.push({ maxQueued, wanted, resolve }) })
+      if (inLine === 0 && isDecided(maxQueued, wanted)) return take(maxQueued, wanted)
+      // In line, or many small ones would hold up a large one for ever.
+      inLine++
+      const turn = lastInLine.then(async () => {
+        for (;;) {
+          while (!isDecided(maxQueued, wanted)) await new Promise<void>((resolve) => { onChange = resolve })
+          // What was known before may not hold any more.
+          await look(reads, clock, maxQueued, wanted)
+          if (isDecided(maxQueued, wanted)) return take(maxQueued, wanted)
+        }
+      }).finally(() => { inLine-- })
+      lastInLine = turn.catch(() => {})
+      return await turn
     },
     free (places, queued) {
       reserved -= places
       put(queued)
-      while (waiting.length > 0 && isDecided(waiting[0]!)) {
-        const { resolve, ...first } = waiting.shift()!
-        resolve(take(first))
-      }
+      onChange()
     },
     add (count) {
       put(count)
@@ -142,9 +148,16 @@ export function createQueueLimit (): QueueLimit {
     leaving () {
       const before = counts
       return (count) => {
+        if (count === 0) return
         // A count that went on meanwhile may have seen them gone: too high is counted anew, too low would overrun.
-        if (known === undefined || known.isLeast || counting !== undefined || counts !== before) stale = true
-        else known.count = Math.max(known.count - count, 0)
+        if (known === undefined || known.isLeast || counting !== undefined || counts !== before) {
+          stale = true
+          return
+        }
+        // Some of them may still have their places, and are yet to be added.
+        if (count > known.count) stale = true
+        known.count = Math.max(known.count - count, 0)
+        onChange()
       }
     },
     forget () { stale = true }

@@ -63,7 +63,9 @@ export async function submitJobs (transaction: Transaction, jobs: NewJob[], room
     else if (first.fingerprint !== idempotency!.fingerprint) outcomes.push({ outcome: 'conflict' })
     else {
       if (subscription !== undefined) await renewJobSubscription(transaction, first.number, subscription)
-      outcomes.push({ outcome: 'repeated', job: repeated.get(first.number)! })
+      const job = repeated.get(first.number)
+      if (job === undefined) throw new KeyFreedError('the job that has this key was swept just now')
+      outcomes.push({ outcome: 'repeated', job })
     }
   }
   return outcomes
