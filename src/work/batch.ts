@@ -13,7 +13,7 @@ export interface BatchOptions {
   maxItems?: number | undefined
   /** @default 2 */
   maxRuns?: number | undefined
-  /** How many turns go together: asked before each of them begins, since it may not be known earlier. @default 1 */
+  /** How many turns go together. Asked for each batch, when its first item waits: it may not be known earlier. @default 1 */
   turns?: (() => number) | undefined
   /** Instead, where nobody waits for the result: fewer than this wait for more as long as more come. */
   enough?: (() => number) | undefined
