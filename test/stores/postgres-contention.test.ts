@@ -1,5 +1,8 @@
+import pg from 'pg'
 import t, { test } from 'tap'
-import type { DeliverySettlement, Store } from '../../src/work/store.ts'
+import type { PostgresPool } from '../../src/stores/postgres/dependencies.ts'
+import type { DeliverySettlement, NewJob, Store } from '../../src/work/store.ts'
+import { createPool } from '../helpers/postgres.ts'
 import { createReplicas } from '../helpers/replicas.ts'
 
 // A server of its own: a busy machine takes its time.
@@ -79,4 +82,28 @@ test('replicas that change subscriptions, fan out and settle at the same time ge
     SELECT number FROM @.deliveries WHERE status = 'pending' AND worker IS NULL
       AND NOT EXISTS (SELECT 1 FROM @.subscriptions WHERE subscriptions.number = subscription)`), [], 'nothing is owed to nobody')
   t.same(await rows('SELECT number FROM @.deliveries WHERE (status = \'pending\') <> (due_at IS NOT NULL OR worker IS NOT NULL)'), [], 'what is pending is due or under way')
+})
+
+test('a repeat whose job is swept by another replica in that moment is a first start, and costs those that share its commit nothing', async (t) => {
+  let sweeps = 0
+  let sweep = async (): Promise<unknown> => undefined
+  class Client extends pg.Client {
+    override query (...values: unknown[]): never {
+      const ask = (): unknown => (super.query as (...values: unknown[]) => unknown)(...values)
+      if (sweeps > 0 || !(values[0] as { text: string }).text.includes('.jobs WHERE number = ANY')) return ask() as never
+      sweeps++
+      return sweep().then(ask) as never
+    }
+  }
+  // Before the replicas, so that it is ended after them.
+  const pool = await createPool(t, { max: 6, Client })
+  const { server, schema, open } = await createReplicas(t)
+  sweep = () => server.pool.query(`DELETE FROM ${schema}.jobs WHERE idempotency_key = 'known'`)
+  const { store } = await open({ pool: pool as unknown as PostgresPool })
+  const jobOf = (key: string): NewJob => ({ operation: 'Bake', owner: '', input: '{}', createdAt: start, idempotency: { key, fingerprint: 'f' } })
+  await store.submit([jobOf('known')], { maxQueued: 10 })
+  const outcomes = await store.submit([jobOf('one'), jobOf('known'), jobOf('other')], { maxQueued: 10 })
+  t.equal(sweeps, 1)
+  t.same(outcomes.map(({ outcome }) => outcome), ['accepted', 'accepted', 'accepted'])
+  t.same((await server.pool.query(`SELECT idempotency_key AS key FROM ${schema}.jobs ORDER BY 1`)).rows, [{ key: 'known' }, { key: 'one' }, { key: 'other' }])
 })
