@@ -88,7 +88,7 @@ test('nobody waits for the places of others where the queue is full without them
   await clock.advance(1000)
   const [large, small] = [reserve(10, 9), reserve(10, 1)]
   counts[1]!.open(10)
-  // Some may have been counted twice, so that each is counted again for.
+  // The second shared that count, and a place was held meanwhile: it is counted anew before it is refused.
   await clock.advance(0)
   counts[2]!.open(10)
   t.same(await Promise.all([large, small]), [0, 0])

@@ -6,6 +6,7 @@ import { createManualClock } from '../../src/testing/index.ts'
 import { createJobService, type JobService } from '../../src/work/jobs.ts'
 import type { NewJob } from '../../src/work/store.ts'
 import { createLog } from '../helpers/runner.ts'
+import { turn } from '../helpers/turn.ts'
 
 const newJob = (operation: string, key?: string): NewJob => ({
   operation,
@@ -48,8 +49,6 @@ async function createAccepting (t: Test, runs: boolean, commitsAside: boolean): 
   })
   return { jobs, ids, commits }
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve) })
 
 for (const [runs, commitsAside, commits, what] of [
   [false, true, [1, 1], 'each turn has a commit of its own in a process that only accepts, where the store commits elsewhere'],

@@ -5,8 +5,7 @@ import { createBatcher } from '../../src/work/batch.ts'
 import { createLatch } from '../helpers/latch.ts'
 import { check } from '../helpers/property.ts'
 import { watchRejections } from '../helpers/rejections.ts'
-
-const turn = async (): Promise<void> => await new Promise((resolve) => { setImmediate(resolve) })
+import { turn } from '../helpers/turn.ts'
 
 function createRecorder (maxItems?: number) {
   const batches: number[][] = []

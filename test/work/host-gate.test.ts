@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { createManualClock, type ManualClock } from '../../src/testing/index.ts'
 import { createHostGate, type HostGate } from '../../src/work/host-gate.ts'
+import { turn } from '../helpers/turn.ts'
 
 const breakMs = 30_000
 const forgetMs = 600_000
@@ -13,8 +14,6 @@ async function call (gate: HostGate, host: string, times: number): Promise<{ ent
   await turn()
   return { entered: () => answers.filter((answer) => answer).length, refused: () => answers.filter((answer) => !answer).length }
 }
-
-const turn = async (): Promise<void> => await new Promise((resolve) => { setImmediate(resolve) })
 
 async function fail (gate: HostGate, host: string, times: number): Promise<void> {
   for (let failures = 0; failures < times; failures++) {

@@ -19,7 +19,7 @@ export interface Beginning {
 /** The others took the worker for dead: what it would begin now, nobody would take from it if it died. */
 export class WorkerGoneError extends Error { override readonly name = 'WorkerGoneError' }
 
-/** A key was taken when a job was inserted, and by nobody when it was asked whose it is: to be tried again. */
+/** A key was taken when a job was inserted, and its job is gone when it is read: to be tried again. */
 class KeyFreedError extends Error {
   override readonly name = 'KeyFreedError'
   readonly severity = 'ERROR'
